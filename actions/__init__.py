@@ -1,0 +1,1 @@
+"""What the operator may do, and the rules under which it may do it."""

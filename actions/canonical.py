@@ -1,0 +1,40 @@
+"""One spelling for every JSON value, so that hashes of equal things are equal."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import orjson
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+
+def canonical_json(value: Json) -> bytes:
+    """Return *value* as compact JSON with sorted keys.
+
+    Raises:
+        ValueError: for NaN and infinities, integers outside 64 bits, lone surrogates, and types JSON does not have.
+    """
+    _require_finite(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error)) from error
+
+
+def digest(value: Json) -> str:
+    """Return the SHA-256 of the canonical form, as 64 hex digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def _require_finite(value: Json) -> None:
+    # orjson writes NaN as null, which would let two different values share one hash.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and infinities are not JSON")
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _require_finite(item)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            _require_finite(item)

@@ -1,0 +1,1 @@
+"""The systems acted upon, one folder each."""

@@ -1,0 +1,1 @@
+"""An etcd cluster, over its JSON gateway."""

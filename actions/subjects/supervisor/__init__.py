@@ -1,0 +1,1 @@
+"""Processes under supervisord, over XML-RPC."""

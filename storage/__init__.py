@@ -1,0 +1,1 @@
+"""The ports of `actions`, kept in a database."""
