@@ -294,6 +294,10 @@ class ActionRecord:
     evidence: tuple[Fact, ...] = ()
     """What was read from the target afterwards."""
 
+    def row_digest(self) -> str:
+        """Return the hash of every stored field, as the audit log records it when the attempt ends."""
+        return digest({f.name: _plain(getattr(self, f.name)) for f in fields(self)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
@@ -335,6 +339,8 @@ def _plain(value: object) -> Json:
             return value.isoformat()
         case Fact():
             return [value.label, value.value]
+        case Step():
+            return [value.name, value.state, value.detail]
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case tuple() | list():

@@ -1,0 +1,313 @@
+"""The one attempt to run an approved proposal: claimed once, and written back only under its fence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from actions.canonical import Json
+from actions.decisions import counted, withdraw_stale
+from actions.errors import (
+    NotAuthorizedError,
+    NotReadyError,
+    OperatorError,
+    TargetBusyError,
+    UnknownProposalError,
+)
+from actions.lifecycle import (
+    APPROVED,
+    CLAIM,
+    COMPLETE,
+    EXECUTING,
+    FAIL,
+    FOUND_DONE,
+    FOUND_UNDONE,
+    LOSE_LEASE,
+    LOSE_TRACK,
+    TERMINAL,
+    UNKNOWN,
+    WITHDRAW,
+    Transition,
+)
+from actions.models import (
+    ActionProposal,
+    ActionRecord,
+    Actor,
+    Caller,
+    Fact,
+    FailureOutcome,
+    ReasonCode,
+    Step,
+    SuccessOutcome,
+    Verb,
+    Via,
+)
+from actions.ports import KillFiles, OutboxKind, Policy, Standing, Transaction
+from actions.registry import ActionDefinition, ActionRegistry, P, Preview
+from actions.safety import lock, refuse_decided, require_live
+from actions.transitions import note, transition
+
+RECONCILER = Caller(actor=Actor.system("reconciler"), via=Via.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended, or that nobody knows."""
+
+    row: Transition
+    detail: str
+    outcome: FailureOutcome | SuccessOutcome | None = None
+    evidence: tuple[Fact, ...] = ()
+
+    @classmethod
+    def completed(cls, detail: str, outcome: SuccessOutcome, evidence: tuple[Fact, ...] = ()) -> "Ending":
+        """The target said yes, or it was seen."""
+        return cls(row=COMPLETE, detail=detail, outcome=outcome, evidence=evidence)
+
+    @classmethod
+    def failed(cls, detail: str, outcome: FailureOutcome, evidence: tuple[Fact, ...] = ()) -> "Ending":
+        """It is known not to have happened, or only in part."""
+        return cls(row=FAIL, detail=detail, outcome=outcome, evidence=evidence)
+
+    @classmethod
+    def unknown(cls, detail: str) -> "Ending":
+        """It may have happened."""
+        return cls(row=LOSE_TRACK, detail=detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What was read before the claim: the target's state now, and the standing of everyone who approved."""
+
+    preview: Preview
+    standings: Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to run a proposal, and the record of the attempt that it opens."""
+
+    proposal: ActionProposal
+    record: ActionRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """The rules under which an approved proposal is claimed and written back."""
+
+    policy: Policy
+    registry: ActionRegistry
+    kill_files: KillFiles
+    owner: str
+    lease: timedelta
+
+    @property
+    def caller(self) -> Caller:
+        """Who the audit log says runs it."""
+        return Caller(actor=Actor.system(f"executor@{self.owner}"), via=Via.SYSTEM)
+
+    def claim(self, tx: Transaction, proposal_id: int, ready: Readiness, at: datetime) -> Claim | OperatorError:
+        """Take the right to run it, once and for all processes. The row is durable before a byte is sent."""
+        found = tx.proposal(proposal_id)
+        if found is None:
+            return UnknownProposalError(proposal_id)
+        lock(tx, found.subject)
+        proposal = tx.proposal(proposal_id) or found
+        refusal = self._refusal(tx, proposal, ready, at)
+        return refusal if refusal is not None else self._claimed(tx, proposal, at)
+
+    def finish(self, tx: Transaction, claimed: ActionProposal, record: ActionRecord, end: Ending, at: datetime) -> bool:
+        """Write the result back; False, and a `late_result` in the audit, if the attempt is not ours any more."""
+        current = tx.proposal(claimed.id)
+        mine = current is not None and (current.status, current.fence, current.owner) == (
+            EXECUTING,
+            claimed.fence,
+            claimed.owner,
+        )
+        if current is None or not mine:
+            data: dict[str, Json] = {"fence": claimed.fence, "event": end.row.event, "detail": end.detail}
+            note(tx, "late_result", by=self.caller, at=at, proposal_id=claimed.id, data=data)
+            return False
+        finished = replace(record, finished_at=at, result=end.detail, evidence=end.evidence)
+        tx.save_record(finished)
+        return self._ended(tx, current, finished, end, self.caller, at)
+
+    def lose_lease(self, tx: Transaction, proposal_id: int, at: datetime) -> bool:
+        """Give up on an attempt whose owner has not been heard of; its late answer will be refused by the fence."""
+        proposal = tx.proposal(proposal_id)
+        if proposal is None or proposal.status is not EXECUTING or (proposal.lease_until or at) >= at:
+            return False
+        detail = f"{proposal.owner} has not been heard of since its lease ran out; the effect may have happened"
+        moved = transition(
+            tx,
+            LOSE_LEASE,
+            proposal,
+            by=RECONCILER,
+            at=at,
+            changes={"fence": proposal.fence + 1, "detail": detail},
+            data={"why": "lease", **_record_digest(tx, proposal)},
+        )
+        return moved is not None
+
+    def settle(
+        self, tx: Transaction, seen: ActionProposal, *, happened: bool, evidence: tuple[Fact, ...], at: datetime
+    ) -> bool:
+        """Settle an unknown outcome by what two equal observations showed; False if it changed meanwhile."""
+        proposal = tx.proposal(seen.id)
+        record = tx.record(seen.id)
+        if proposal is None or record is None or proposal.status is not UNKNOWN or proposal.fence != seen.fence:
+            return False
+        settled = replace(record, finished_at=at, evidence=evidence, result=_settled(happened, record))
+        tx.save_record(settled)
+        end = Ending(
+            row=FOUND_DONE if happened else FOUND_UNDONE,
+            detail=settled.result,
+            outcome=SuccessOutcome.CONFIRMED if happened else _undone(record),
+            evidence=evidence,
+        )
+        return self._ended(tx, proposal, settled, end, RECONCILER, at)
+
+    def _ended(
+        self, tx: Transaction, proposal: ActionProposal, record: ActionRecord, end: Ending, by: Caller, at: datetime
+    ) -> bool:
+        moved = transition(
+            tx,
+            end.row,
+            proposal,
+            by=by,
+            at=at,
+            changes={"outcome": end.outcome, "detail": end.detail},
+            data={"outcome": end.outcome, "detail": end.detail, "record": record.row_digest()},
+        )
+        return moved is not None
+
+    def _refusal(
+        self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime
+    ) -> OperatorError | None:
+        if proposal.status in TERMINAL:
+            return refuse_decided(proposal)
+        if proposal.status is not APPROVED or proposal.attempts:
+            return NotReadyError(proposal.id, proposal.status, "run")
+        return (
+            require_live(tx, proposal, self.kill_files, now=at)
+            or self._unready(tx, proposal, at)
+            or self._denied(tx, proposal, ready, at)
+            or self._stale(tx, proposal, ready, at)
+            or _busy(tx, proposal)
+        )
+
+    def _unready(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> OperatorError | None:
+        if proposal.not_before is not None and at < proposal.not_before:
+            return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
+        if counted(tx, proposal) < proposal.required_approvals:
+            return NotReadyError(proposal.id, proposal.status, "run with too few approvals")
+        return None
+
+    def _denied(
+        self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime
+    ) -> OperatorError | None:
+        for approval in tx.approvals(proposal.id):
+            actor = Actor.parse(approval.actor)
+            standing = ready.standings.get(approval.actor, UNHEARD_OF)
+            decision = self.policy.authorize(actor, Verb.APPROVE, proposal, standing, via=approval.via)
+            if not decision.allowed:
+                why = f"{approval.person} may not approve it any more: {decision.reason}"
+                code = ReasonCode.DENIED_BY_POLICY
+                transition(
+                    tx,
+                    WITHDRAW,
+                    proposal,
+                    by=self.caller,
+                    at=at,
+                    changes={"reason_code": code, "detail": why},
+                    data={"reason_code": code.value, "why": why},
+                )
+                return NotAuthorizedError(why)
+        return None
+
+    def _stale(self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime) -> OperatorError | None:
+        definition = self.registry.get(proposal.action_name)
+        if definition.definition_hash != proposal.definition_hash:
+            return withdraw_stale(tx, proposal, "the action was redefined", self.caller, at)
+        if ready.preview.refusal is not None:
+            return withdraw_stale(tx, proposal, ready.preview.refusal, self.caller, at)
+        drift = drift_of(proposal.pins, ready.preview.pins)
+        return withdraw_stale(tx, proposal, drift, self.caller, at) if drift else None
+
+    def _claimed(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> Claim | OperatorError:
+        fence = proposal.fence + 1
+        claimed = transition(
+            tx,
+            CLAIM,
+            proposal,
+            by=self.caller,
+            at=at,
+            changes={
+                "attempts": 1,
+                "owner": self.owner,
+                "fence": fence,
+                "lease_until": at + self.lease,
+            },
+            data={"owner": self.owner, "fence": fence},
+        )
+        if claimed is None:
+            return _busy(tx, proposal) or refuse_decided(tx.proposal(proposal.id) or proposal)
+        record = ActionRecord(proposal_id=claimed.id, token=claimed.token, owner=self.owner, fence=fence, started_at=at)
+        tx.save_record(record)
+        return Claim(proposal=claimed, record=record)
+
+
+UNHEARD_OF = Standing(active=False, full_member=False, problem="the account could not be checked")
+
+
+def drift_of(stored: Mapping[str, Json], now: Mapping[str, Json]) -> str:
+    """Return what differs, as `name: old → new`, or an empty text."""
+    names = sorted(stored.keys() | now.keys())
+    changed = [f"{n}: {_short(stored.get(n))} → {_short(now.get(n))}" for n in names if stored.get(n) != now.get(n)]
+    return ", ".join(changed)
+
+
+def with_step(record: ActionRecord, step: Step) -> ActionRecord:
+    """Return the record with one more step."""
+    return replace(record, steps=(*record.steps, step))
+
+
+def save_steps(tx: Transaction, record: ActionRecord) -> None:
+    """Store the progress of a running attempt and have its card redrawn."""
+    current = tx.proposal(record.proposal_id)
+    if current is not None and current.status is EXECUTING and current.fence == record.fence:
+        tx.save_record(record)
+        tx.enqueue(OutboxKind.CARD, str(record.proposal_id), at=record.started_at)
+
+
+def parameters_of(definition: ActionDefinition[P], proposal: ActionProposal) -> P:
+    """Return the stored parameters as the action's model: what was approved, and nothing else, is what runs."""
+    return definition.parameters.model_validate(dict(proposal.parameters))
+
+
+def _busy(tx: Transaction, proposal: ActionProposal) -> OperatorError | None:
+    other = tx.in_flight_on(proposal.subject, proposal.target)
+    if other is None or other.id == proposal.id:
+        return None
+    return TargetBusyError(proposal.id, proposal.target_key, other.id)
+
+
+def _undone(record: ActionRecord) -> FailureOutcome:
+    return FailureOutcome.PARTIAL if any(step.state == "done" for step in record.steps) else FailureOutcome.NO_EFFECT
+
+
+def _settled(happened: bool, record: ActionRecord) -> str:
+    if happened:
+        return "Its outcome was unknown; looking twice showed that it happened."
+    if _undone(record) is FailureOutcome.PARTIAL:
+        return "Its outcome was unknown; looking twice showed that it happened only in part."
+    return "Its outcome was unknown; looking twice showed that it did not happen."
+
+
+def _record_digest(tx: Transaction, proposal: ActionProposal) -> dict[str, str]:
+    record = tx.record(proposal.id)
+    return {"record": record.row_digest()} if record else {}
+
+
+def _short(value: Json) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -1,0 +1,326 @@
+"""Turns recommendations into decisions, and decisions into effects: each at most once. Knows neither Slack nor SQL."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
+from actions.canonical import Json, digest
+from actions.decisions import Ask, Decisions, Outcome, button_hash
+from actions.diagnosis.models import ActionRecommendation
+from actions.errors import (
+    BadRequestError,
+    IllegalTransitionError,
+    KilledError,
+    NotReadyError,
+    ObserveOnlyError,
+    OperatorError,
+    TargetUnavailableError,
+    UnknownProposalError,
+)
+from actions.lifecycle import PROPOSED, REJECT, VALIDATE
+from actions.models import ActionProposal, Actor, Caller, ReasonCode, Risk, SafetyMode, Seen, Via
+from actions.ports import (
+    ButtonTokens,
+    Clock,
+    Directory,
+    Entropy,
+    KillFiles,
+    OutboxKind,
+    Policy,
+    Publisher,
+    Standing,
+    Store,
+    Transaction,
+)
+from actions.registry import ActionDefinition, ActionRegistry, Preview
+from actions.run import Run
+from actions.safety import effective, is_of_earlier_epoch, lock, stand_down
+from actions.transitions import bear, note, transition
+from actions.validation import canonical_parameters, validate_action_params
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long things may take or last."""
+
+    proposal_lifetime: Mapping[Risk, timedelta] = field(default_factory=lambda: dict.fromkeys(Risk, timedelta(hours=1)))
+    approval_lifetime: timedelta = timedelta(minutes=5)
+    lease: timedelta = timedelta(seconds=30)
+    """Without a heartbeat for this long, an attempt counts as abandoned."""
+    preview_timeout: float = 10.0
+    """Seconds a target may take to be read."""
+    verify_interval: float = 0.25
+    """Seconds between two looks at a target after the action."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposition:
+    """A recommendation together with where it comes from."""
+
+    recommendation: ActionRecommendation
+    source_key: str
+    """Unique for this recommendation; the same key again returns the proposal made the first time."""
+    by: Caller
+    diagnosis_id: int | None = None
+    channel: str | None = None
+    retry_of: int | None = None
+
+
+class ActionExecutor:
+    """The only way to propose, decide and run."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: ActionRegistry,
+        policy: Policy,
+        directory: Directory,
+        kill_files: KillFiles,
+        clock: Clock,
+        entropy: Entropy,
+        button_tokens: ButtonTokens,
+        publisher: Publisher,
+        owner: str,
+        timing: Timing | None = None,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._policy = policy
+        self._directory = directory
+        self._kill_files = kill_files
+        self._clock = clock
+        self._entropy = entropy
+        self._button_tokens = button_tokens
+        self._publisher = publisher
+        self._timing = timing or Timing()
+        self._decisions = Decisions(
+            policy=policy,
+            registry=registry,
+            kill_files=kill_files,
+            approval_lifetime=self._timing.approval_lifetime,
+        )
+        self._attempts = Attempts(
+            policy=policy, registry=registry, kill_files=kill_files, owner=owner, lease=self._timing.lease
+        )
+
+    async def propose_action(self, proposition: Proposition) -> ActionProposal:
+        """Store a recommendation as a proposal; the same source again returns the proposal made the first time.
+
+        Raises:
+            UnknownActionError, BadParametersError, ObserveOnlyError, StorageError
+        """
+        definition = self._registry.get(proposition.recommendation.action_name)
+        parameters = validate_action_params(definition, proposition.recommendation.parameters)
+        draft = self._draft(proposition, definition, canonical_parameters(parameters), definition.target(parameters))
+        outcome = await self._write(lambda tx: self._propose(tx, draft, proposition.by))
+        if isinstance(outcome, OperatorError):
+            raise outcome
+        return outcome
+
+    async def validate_proposal(self, proposal_id: int) -> ActionProposal:
+        """Read the target, store what the decision rests on, and put the proposal up for decision, or cancel it.
+
+        Raises:
+            UnknownProposalError, NotReadyError, StorageError
+            TargetUnavailableError: the target could not be read; the proposal stays as it is and can be tried again.
+        """
+        proposal = await self._proposal(proposal_id)
+        definition = self._registry.get(proposal.action_name)
+        try:
+            preview = await self._preview(definition, proposal)
+        except TargetUnavailableError as error:
+            await self._write(lambda tx: tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now()))
+            self._publisher.changed()
+            log.warning("proposal %d cannot be validated yet: %s", proposal_id, error)
+            raise
+        return await self._decide(lambda tx: self._validate(tx, proposal_id, definition, preview))
+
+    async def approve_proposal(self, proposal_id: int, *, by: Caller, seen: Seen | None = None) -> ActionProposal:
+        """Count one person's approval of exactly what was *seen*; with the last one needed it is approved.
+
+        A repeated delivery of the same interaction changes nothing and gets the first answer.
+
+        Raises:
+            NotAllowedError, ConflictError, NotFoundError, StorageError; each after its audit line is stored
+        """
+        ask = await self._ask(by, seen)
+        return await self._decide(lambda tx: self._decisions.approve(tx, proposal_id, ask))
+
+    async def cancel_proposal(self, proposal_id: int, *, by: Caller, reason: str = "") -> ActionProposal:
+        """Cancel what is still pending, or raise `AlreadyDecidedError`. Possible in every mode."""
+        ask = await self._ask(by, None)
+        return await self._decide(lambda tx: self._decisions.cancel(tx, proposal_id, ask, reason.strip()))
+
+    async def resolve_proposal(self, proposal_id: int, *, happened: bool, by: Caller, reason: str) -> ActionProposal:
+        """Record a named person's word on an attempt whose outcome is unknown. Needs a reason."""
+        if not reason.strip():
+            raise BadRequestError("Say how you know: the reason stands in the audit log beside your name.")
+        ask = await self._ask(by, None)
+        return await self._decide(
+            lambda tx: self._decisions.resolve(tx, proposal_id, ask, happened=happened, reason=reason.strip())
+        )
+
+    async def execute_proposal(self, proposal_id: int) -> ActionProposal:
+        """Run an approved proposal, once: claim it, send it, look whether it worked, write the result down.
+
+        Returns the proposal as it ended; a failing action is an outcome, not an error. If this task is cancelled while
+        the action runs, the outcome is recorded as unknown before `CancelledError` goes on.
+
+        Raises:
+            NotAllowedError, ConflictError, NotFoundError, StorageError: it was not claimed, and nothing was sent
+            TargetUnavailableError: the target could not be read; it stays approved
+        """
+        await self._run(await self._claim(proposal_id))
+        return await self._proposal(proposal_id)
+
+    async def _claim(self, proposal_id: int) -> Claim:
+        proposal = await self._proposal(proposal_id)
+        definition = self._registry.get(proposal.action_name)
+        preview = await self._preview(definition, proposal)
+        ready = Readiness(preview=preview, standings=await self._standings(proposal_id))
+        return await self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
+
+    async def _run(self, claim: Claim) -> None:
+        run = Run(
+            store=self._store,
+            clock=self._clock,
+            kill_files=self._kill_files,
+            publisher=self._publisher,
+            claim=claim,
+            definition=self._registry.get(claim.proposal.action_name),
+            lease=self._timing.lease,
+            verify_interval=self._timing.verify_interval,
+        )
+        try:
+            end = await run.to_the_end()
+        except BaseException as error:  # boundary: cancellation or shutdown; what was sent may have happened
+            await asyncio.shield(self._finish(run, Ending.unknown(f"Interrupted ({type(error).__name__})")))
+            raise
+        await self._finish(run, end)
+
+    async def _finish(self, run: Run, end: Ending) -> None:
+        await self._write(lambda tx: self._attempts.finish(tx, run.claimed, run.record, end, self._clock.now()))
+        self._publisher.changed()
+
+    def _draft(
+        self,
+        proposition: Proposition,
+        definition: ActionDefinition[Any],
+        parameters: Mapping[str, Json],
+        target: str,
+    ) -> ActionProposal:
+        now = self._clock.now()
+        token = self._entropy.token()
+        said = proposition.recommendation
+        return ActionProposal(
+            id=0,
+            token=token,
+            button_hash=button_hash(self._button_tokens.token_for(token)),
+            source_key=proposition.source_key,
+            action_name=definition.name,
+            definition_hash=definition.definition_hash,
+            parameters=parameters,
+            params_hash=digest(parameters),
+            subject=definition.subject,
+            target=target,
+            risk=definition.risk,
+            required_approvals=self._policy.required_approvals(definition.risk),
+            reason=said.reason,
+            urgency=said.urgency,
+            expected_outcome=said.expected_outcome,
+            risks=said.risks,
+            proposed_by=str(proposition.by.actor),
+            proposed_at=now,
+            expires_at=now + self._timing.proposal_lifetime[definition.risk],
+            epoch=0,
+            subject_epoch=0,
+            diagnosis_id=proposition.diagnosis_id,
+            channel=proposition.channel,
+            retry_of=proposition.retry_of,
+        )
+
+    def _propose(self, tx: Transaction, draft: ActionProposal, by: Caller) -> Outcome:
+        overall, own = lock(tx, draft.subject)
+        earlier = tx.proposal_by_source(draft.source_key)
+        if earlier is not None:
+            return earlier
+        control = effective(tx, draft.subject)
+        if control.mode is not SafetyMode.EXECUTE or self._kill_files.present():
+            return ObserveOnlyError(control.scope)
+        living = replace(draft, epoch=overall.epoch, subject_epoch=own.epoch)
+        born = bear(tx, living, by=by, at=draft.proposed_at)
+        return born if born is not None else ObserveOnlyError(control.scope)
+
+    def _validate(
+        self, tx: Transaction, proposal_id: int, definition: ActionDefinition[Any], preview: Preview
+    ) -> Outcome:
+        by = Caller(actor=Actor.system("validator"), via=Via.SYSTEM)
+        proposal = tx.proposal(proposal_id)
+        if proposal is None:
+            return UnknownProposalError(proposal_id)
+        overall, own = lock(tx, proposal.subject)
+        if proposal.status is not PROPOSED:
+            return NotReadyError(proposal_id, proposal.status, "validated")
+        if is_of_earlier_epoch(proposal, overall, own):
+            stand_down(tx, proposal, overall, own, at=self._clock.now())
+            return KilledError("it was proposed before the last stop")
+        problem = preview.refusal
+        if definition.definition_hash != proposal.definition_hash:
+            problem = "the action was redefined since it was proposed"
+        changes: dict[str, object]
+        if problem is not None:
+            changes = {"reason_code": ReasonCode.INVALID, "detail": problem, "impact": preview.impact}
+            data = {"reason_code": ReasonCode.INVALID.value, "why": problem}
+            return transition(tx, REJECT, proposal, by=by, at=self._clock.now(), changes=changes, data=data) or proposal
+        changes = {"pins": preview.pins, "before": preview.before, "impact": preview.impact}
+        return transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes) or proposal
+
+    async def _preview(self, definition: ActionDefinition[Any], proposal: ActionProposal) -> Preview:
+        try:
+            async with asyncio.timeout(self._timing.preview_timeout):
+                return await definition.preview(parameters_of(definition, proposal))
+        except TimeoutError:
+            raise TargetUnavailableError(
+                f"{proposal.target_key} did not answer within {self._timing.preview_timeout:g} s"
+            ) from None
+
+    async def _standings(self, proposal_id: int) -> Mapping[str, Standing]:
+        approvals = await self._store.read(lambda reader: reader.approvals(proposal_id))
+        actors = sorted({approval.actor for approval in approvals})
+        found = await asyncio.gather(*(self._directory.standing(Actor.parse(actor)) for actor in actors))
+        return dict(zip(actors, found, strict=True))
+
+    async def _ask(self, by: Caller, seen: Seen | None) -> Ask:
+        return Ask(by=by, standing=await self._directory.standing(by.actor), at=self._clock.now(), seen=seen)
+
+    async def _proposal(self, proposal_id: int) -> ActionProposal:
+        found = await self._store.read(lambda reader: reader.proposal(proposal_id))
+        if found is None:
+            raise UnknownProposalError(proposal_id)
+        return found
+
+    async def _decide(self, work: Callable[[Transaction], T | OperatorError]) -> T:
+        outcome = await self._write(work)
+        self._publisher.changed()
+        if isinstance(outcome, OperatorError):
+            raise outcome
+        return outcome
+
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        try:
+            return await self._store.write(work)
+        except IllegalTransitionError as error:
+            data = {"transition": error.transition}
+            by = Caller(actor=Actor.system("executor"), via=Via.SYSTEM)
+            at = self._clock.now()
+            proposal_id = error.proposal_id
+            await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
+            raise

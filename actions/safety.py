@@ -1,0 +1,313 @@
+"""Whether anything may be changed: the stored mode, the epochs, and the kill switch. Nothing here remembers."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from actions.errors import (
+    AlreadyDecidedError,
+    BadRequestError,
+    ExpiredError,
+    KilledError,
+    NotAuthorizedError,
+    ObserveOnlyError,
+    OperatorError,
+    StorageError,
+)
+from actions.lifecycle import EXECUTING, EXPIRE, KILL, STAND_DOWN, UNKNOWN, Transition
+from actions.models import (
+    EVERYTHING,
+    ActionProposal,
+    Actor,
+    Caller,
+    Control,
+    ReasonCode,
+    SafetyMode,
+    Verb,
+    Via,
+)
+from actions.ports import Clock, Directory, KillFiles, OutboxKind, Policy, Publisher, Reader, Store, Transaction
+from actions.transitions import note, transition
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 500
+"""Pending proposals cancelled per transaction, so that a large backlog never holds the database for long."""
+MAX_REASON: Final = 500
+SWEEPER: Final = Caller(actor=Actor.system("sweeper"), via=Via.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What a kill did."""
+
+    recorded: bool
+    """False: the database could not be written; the kill file stops new claims on this host, and nothing is listed."""
+    cancelled: int
+    in_flight: tuple[ActionProposal, ...]
+    """Every action whose effect may still begin or be under way: running, or of unknown outcome."""
+    problem: str = ""
+    """Why it could not be recorded, or why the backlog is left to the sweeper."""
+
+
+def effective(reader: Reader, scope: str) -> Control:
+    """Return the row that decides for *scope*: its own if that stops, else the one for everything."""
+    overall = reader.control(EVERYTHING)
+    if scope == EVERYTHING or overall.mode is SafetyMode.OBSERVE:
+        return overall
+    return reader.control(scope)
+
+
+def lock(tx: Transaction, scope: str) -> tuple[Control, Control]:
+    """Lock and return both control rows that decide for *scope*, in the order that everybody locks them."""
+    return tx.lock_control(EVERYTHING), tx.lock_control(scope)
+
+
+def require_live(
+    tx: Transaction, proposal: ActionProposal, kill_files: KillFiles, *, now: datetime
+) -> OperatorError | None:
+    """Return None if *proposal* may go on, else the refusal, having moved it to where it belongs.
+
+    Locks both control rows. LIVE: both modes execute, both epochs those of the proposal, time left, no kill file.
+    """
+    overall, own = lock(tx, proposal.subject)
+    stop = next((row for row in (overall, own) if row.mode is not SafetyMode.EXECUTE), None)
+    if is_of_earlier_epoch(proposal, overall, own):
+        stand_down(tx, proposal, overall, own, at=now)
+        return KilledError("it was proposed before the last stop")
+    if stop is not None:
+        return ObserveOnlyError(stop.scope)
+    if kill_files.present():
+        return KilledError("a kill file is present on this host")
+    if is_overdue(proposal, now):
+        transition(tx, EXPIRE, proposal, by=SWEEPER, at=now)
+        return ExpiredError(proposal.id)
+    return None
+
+
+def is_of_earlier_epoch(proposal: ActionProposal, overall: Control, own: Control) -> bool:
+    """Return whether the mode was changed since it was proposed."""
+    return proposal.epoch != overall.epoch or proposal.subject_epoch != own.epoch
+
+
+def is_overdue(proposal: ActionProposal, now: datetime) -> bool:
+    """Return whether the time to decide, or to run, has passed."""
+    deadlines = (proposal.expires_at, proposal.approval_expires_at)
+    return any(deadline is not None and now >= deadline for deadline in deadlines)
+
+
+def stand_down(tx: Transaction, proposal: ActionProposal, overall: Control, own: Control, *, at: datetime) -> None:
+    """Cancel a pending proposal of an earlier epoch, for the reason of the stop that ended it."""
+    stopper = overall if proposal.epoch != overall.epoch else own
+    row, code = _stop_as(stopper.stopped_as)
+    detail = f"{stopper.changed_by}: {stopper.reason}" if stopper.mode is SafetyMode.OBSERVE else "stopped meanwhile"
+    transition(
+        tx,
+        row,
+        proposal,
+        by=SWEEPER,
+        at=at,
+        changes={"reason_code": code, "detail": detail},
+        data={"reason_code": code.value},
+    )
+
+
+def _stop_as(code: ReasonCode) -> tuple[Transition, ReasonCode]:
+    if code is ReasonCode.KILL_SWITCH:
+        return KILL, code
+    return STAND_DOWN, ReasonCode.MODE_OBSERVE
+
+
+class SafetyController:
+    """Reads and changes the stored mode; throws the kill switch."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        kill_files: KillFiles,
+        policy: Policy,
+        directory: Directory,
+        clock: Clock,
+        publisher: Publisher,
+    ) -> None:
+        self._store = store
+        self._kill_files = kill_files
+        self._policy = policy
+        self._directory = directory
+        self._clock = clock
+        self._publisher = publisher
+
+    async def control(self, scope: str = EVERYTHING) -> Control:
+        """Return what holds for *scope* now; observe where it cannot be read, or where a kill file lies."""
+        control = await self._store.read(lambda reader: effective(reader, scope))
+        if self._kill_files.present() and control.mode is SafetyMode.EXECUTE:
+            return replace(control, mode=SafetyMode.OBSERVE, reason="a kill file is present on this host")
+        return control
+
+    async def set_mode(
+        self, mode: SafetyMode, *, by: Caller, reason: str = "", scope: str = EVERYTHING
+    ) -> tuple[Control, int]:
+        """Switch the mode; to observe cancels everything pending. Return the new row and how many were cancelled.
+
+        Setting execute needs a reason, and removes this host's kill files once it is committed.
+
+        Raises:
+            NotAuthorizedError, BadRequestError, StorageError
+        """
+        reason = _checked_reason(reason, needed_for="`mode execute`" if mode is SafetyMode.EXECUTE else None)
+        await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL)
+        files = self._kill_files.present()
+        control = await self._store.write(lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope))
+        if mode is SafetyMode.EXECUTE:
+            self._kill_files.remove(files)
+        cancelled = await self.sweep_stopped()
+        self._publisher.changed()
+        return control, cancelled
+
+    async def kill_switch(self, *, by: Caller, reason: str, scope: str = EVERYTHING) -> Stopped:
+        """Stop everything at once: first on this host by a file, then for every process by a new epoch.
+
+        When it returns with `recorded`, no effect begins any more that is not in `in_flight`.
+
+        Raises:
+            NotAuthorizedError, BadRequestError, OSError (neither file nor database could be written)
+        """
+        reason = _checked_reason(reason, needed_for=None)
+        await self._require(by, Verb.KILL)
+        file = self._kill_files.drop()
+        try:
+            in_flight = await self._store.write(lambda tx: self._kill(tx, by=by, reason=reason, scope=scope))
+        except StorageError as error:
+            log.exception("the kill switch could not be recorded; the kill file stays", extra={"file": file})
+            return Stopped(recorded=False, cancelled=0, in_flight=(), problem=str(error))
+        self._kill_files.remove([file])
+        self._publisher.changed()
+        return await self._cancel_backlog(in_flight)
+
+    async def sweep_stopped(self) -> int:
+        """Cancel what is still pending from before the last stop, in batches; return how many."""
+        total = 0
+        while batch := await self._store.write(self._stand_down_batch):
+            total += batch
+            self._publisher.changed()
+        return total
+
+    async def _cancel_backlog(self, in_flight: tuple[ActionProposal, ...]) -> Stopped:
+        try:
+            cancelled = await self.sweep_stopped()
+        except StorageError as error:
+            problem = f"{error} What was pending cannot run any more; `operator run` finishes cancelling it."
+            return Stopped(recorded=True, cancelled=0, in_flight=in_flight, problem=problem)
+        return Stopped(recorded=True, cancelled=cancelled, in_flight=in_flight)
+
+    async def _require(self, by: Caller, verb: Verb) -> None:
+        standing = await self._directory.standing(by.actor)
+        decision = self._policy.authorize(by.actor, verb, None, standing, via=by.via)
+        if not decision.allowed:
+            await self._store.write(
+                lambda tx: note(
+                    tx, "denied", by=by, at=self._clock.now(), data={"verb": verb.value, "why": decision.reason}
+                )
+            )
+            raise NotAuthorizedError(decision.reason)
+
+    def _change(self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str) -> Control:
+        control = self._turn(tx, mode, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.MODE_OBSERVE)
+        data = {"scope": scope, "mode": mode.value, "epoch": control.epoch, "reason": reason}
+        seq = note(tx, "mode_change", by=by, at=self._clock.now(), data=data)
+        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=self._clock.now())
+        return control
+
+    def _kill(self, tx: Transaction, *, by: Caller, reason: str, scope: str) -> tuple[ActionProposal, ...]:
+        control = self._turn(
+            tx, SafetyMode.OBSERVE, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.KILL_SWITCH
+        )
+        in_flight = tuple(_all_in_flight(tx, scope))
+        data = {
+            "scope": scope,
+            "mode": control.mode.value,
+            "epoch": control.epoch,
+            "reason": reason,
+            "in_flight": [proposal.id for proposal in in_flight],
+        }
+        seq = note(tx, "kill_switch", by=by, at=self._clock.now(), data=data)
+        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=self._clock.now())
+        return in_flight
+
+    def _turn(
+        self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str, stopped_as: ReasonCode
+    ) -> Control:
+        overall = tx.lock_control(EVERYTHING)
+        before = overall if scope == EVERYTHING else tx.lock_control(scope)
+        control = Control(
+            scope=scope,
+            mode=mode,
+            epoch=before.epoch + 1,
+            changed_by=str(by.actor),
+            changed_at=self._clock.now(),
+            reason=reason,
+            stopped_as=stopped_as if mode is SafetyMode.OBSERVE else before.stopped_as,
+        )
+        tx.set_control(control)
+        return control
+
+    def _stand_down_batch(self, tx: Transaction) -> int:
+        tx.lock_control(EVERYTHING)
+        batch = tx.pending_of_earlier_epochs(BATCH)
+        for proposal in batch:
+            overall, own = lock(tx, proposal.subject)
+            stand_down(tx, proposal, overall, own, at=self._clock.now())
+        return len(batch)
+
+
+def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:
+    """Return a unit of work that creates a subject's own control row if it has none.
+
+    A subject starts at execute: what decides until someone stops that subject alone is the row for everything.
+    """
+
+    def work(tx: Transaction) -> None:
+        overall, own = lock(tx, scope)
+        if own.epoch == 0 and overall.epoch > 0:
+            control = Control(
+                scope=scope,
+                mode=SafetyMode.EXECUTE,
+                epoch=1,
+                changed_by="system:start",
+                changed_at=clock.now(),
+                reason="first seen in the configuration",
+            )
+            tx.set_control(control)
+            by = Caller(actor=Actor.system("start"), via=Via.SYSTEM)
+            note(tx, "mode_change", by=by, at=clock.now(), data={"scope": scope, "mode": "execute", "epoch": 1})
+
+    return work
+
+
+def refuse_decided(proposal: ActionProposal, by: str | None = None) -> OperatorError:
+    """Return the refusal for a proposal that nothing can be decided about any more."""
+    if proposal.status.value == "expired":
+        return ExpiredError(proposal.id)
+    return AlreadyDecidedError(proposal.id, proposal.status, by)
+
+
+def _checked_reason(reason: str, *, needed_for: str | None) -> str:
+    reason = " ".join(reason.split())
+    if needed_for and not reason:
+        raise BadRequestError(f"{needed_for} needs a reason: say in a few words why, for those who read it later.")
+    if len(reason) > MAX_REASON:
+        raise BadRequestError(f"The reason is too long: {len(reason)} characters, at most {MAX_REASON} fit.")
+    return reason
+
+
+def _all_in_flight(reader: Reader, scope: str) -> list[ActionProposal]:
+    found: list[ActionProposal] = []
+    before_id: int | None = None
+    subject = None if scope == EVERYTHING else scope
+    while page := reader.proposals(statuses=(EXECUTING, UNKNOWN), subject=subject, before_id=before_id, limit=BATCH):
+        found += page
+        before_id = page[-1].id
+    return found
