@@ -131,12 +131,14 @@ class Attempts:
         tx.save_record(finished)
         return self._ended(tx, current, finished, end, self.caller, at)
 
-    def lose_lease(self, tx: Transaction, proposal_id: int, at: datetime) -> bool:
-        """Give up on an attempt whose owner has not been heard of; its late answer will be refused by the fence."""
+    def lose_lease(self, tx: Transaction, proposal_id: int, at: datetime, *, owner_is_dead: bool = False) -> bool:
+        """Give up on an attempt whose owner is dead or silent; its late answer will be refused by the fence."""
         proposal = tx.proposal(proposal_id)
-        if proposal is None or proposal.status is not EXECUTING or (proposal.lease_until or at) >= at:
+        if proposal is None or proposal.status is not EXECUTING:
             return False
-        detail = f"{proposal.owner} has not been heard of since its lease ran out; the effect may have happened"
+        if not owner_is_dead and (proposal.lease_until is None or proposal.lease_until >= at):
+            return False
+        detail = f"{proposal.owner} stopped while it ran; the effect may have happened"
         moved = transition(
             tx,
             LOSE_LEASE,

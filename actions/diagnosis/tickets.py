@@ -1,0 +1,87 @@
+"""Tickets: one per violated invariant, kept by what each observation shows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from actions.diagnosis.models import Ticket, TicketStatus
+from actions.lifecycle import is_final
+from actions.models import ActionProposal, ActionStatus, Control, ReasonCode, SafetyMode
+from actions.ports import Transaction
+from actions.subject import Finding
+
+FLAPPING_WINDOW: Final = timedelta(minutes=10)
+MAX_DIAGNOSES: Final = 5
+"""Diagnoses posted for one ticket while nobody's decision or repair ends it; after that only the digest shows it."""
+SECOND_LOOK: Final = timedelta(seconds=5)
+"""How long after a completed action a violation must still be seen to count as not repaired."""
+
+Found = Mapping[str, tuple[str, Finding]]
+"""Ticket key to rule id and finding."""
+
+
+def ticket_key(subject: str, rule: str, target: str) -> str:
+    """Return the key under which a violation has its one ticket."""
+    return f"{subject}:{rule}:{target}"
+
+
+def update(tx: Transaction, subject: str, found: Found, at: datetime) -> None:
+    """Open, count, reopen and resolve the tickets of *subject* according to one observation."""
+    for key, (rule, finding) in found.items():
+        tx.save_ticket(_seen(tx.ticket(key), key, subject, rule, finding.target, at))
+    for ticket in tx.tickets(subject=subject):
+        if ticket.key not in found:
+            tx.save_ticket(replace(ticket, status=TicketStatus.RESOLVED, resolved_at=at))
+
+
+def is_due(tx: Transaction, ticket: Ticket, control: Control, at: datetime) -> bool:
+    """Return whether this open ticket needs a (new) diagnosis shown: one broken thing is one card, not one per poll."""
+    if ticket.diagnosis_id is None:
+        return True
+    if control.mode is not SafetyMode.EXECUTE:
+        return False
+    if ticket.epoch != control.epoch:
+        return True
+    proposals = tx.proposals(diagnosis_id=ticket.diagnosis_id)
+    return bool(proposals) and all(_left_it_broken(proposal, tx, at) for proposal in proposals)
+
+
+def source_key(tx: Transaction, ticket: Ticket) -> str | None:
+    """Return the key of the next diagnosis: the same one until the ticket is linked to it; None after the last."""
+    for number in range(1, MAX_DIAGNOSES + 1):
+        key = f"{ticket.key}@{ticket.opened_at.isoformat()}#{number}"
+        stored = tx.diagnosis_by_source(key)
+        if stored is None or stored.id > (ticket.diagnosis_id or 0):
+            return key
+    return None
+
+
+def _seen(known: Ticket | None, key: str, subject: str, rule: str, target: str, at: datetime) -> Ticket:
+    if known is None:
+        return Ticket(
+            key=key, subject=subject, rule=rule, target=target, status=TicketStatus.OPEN, opened_at=at, last_seen_at=at
+        )
+    if known.status is TicketStatus.OPEN:
+        return replace(known, last_seen_at=at, occurrences=known.occurrences + 1)
+    back = known.resolved_at is not None and at - known.resolved_at <= FLAPPING_WINDOW
+    return replace(
+        known,
+        status=TicketStatus.OPEN,
+        opened_at=at,
+        last_seen_at=at,
+        resolved_at=None,
+        occurrences=1,
+        reopened=known.reopened + 1 if back else 0,
+        diagnosis_id=None,
+        epoch=None,
+    )
+
+
+def _left_it_broken(proposal: ActionProposal, tx: Transaction, at: datetime) -> bool:
+    if not is_final(proposal.status):
+        return False
+    if proposal.status is ActionStatus.COMPLETED:
+        record = tx.record(proposal.id)
+        return record is not None and record.finished_at is not None and at >= record.finished_at + SECOND_LOOK
+    return proposal.status is ActionStatus.EXPIRED or proposal.reason_code is ReasonCode.STALE

@@ -1,0 +1,81 @@
+"""Runs what is approved: soon, once, several at a time, and stops in good order."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Final
+
+from actions.errors import NotReadyError, OperatorError, TargetBusyError, TargetUnavailableError, UnavailableError
+from actions.executor import ActionExecutor
+from actions.lifecycle import APPROVED
+from actions.ports import Reader, Store
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 32
+PAUSE: Final = 1.0
+"""Seconds between two looks when nobody calls; approvals from other processes are found this late."""
+
+
+class Dispatcher:
+    """Executes approved proposals, whichever process they were approved in."""
+
+    def __init__(self, *, store: Store, executor: ActionExecutor) -> None:
+        self._store = store
+        self._executor = executor
+        self._news = asyncio.Event()
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Look for approved proposals now."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Dispatch until cancelled. Running actions go on; `stop` ends them."""
+        while True:
+            self._news.clear()
+            try:
+                await self.dispatch()
+            except UnavailableError as error:
+                log.warning("approved actions wait: %s", error)
+            try:
+                async with asyncio.timeout(PAUSE):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def dispatch(self) -> None:
+        """Start every approved proposal that is not being run by this process yet."""
+        for proposal_id in await self._store.read(self._approved):
+            if proposal_id not in self._running and len(self._running) < AT_ONCE:
+                task = asyncio.create_task(self._execute(proposal_id), name=f"action {proposal_id}")
+                self._running[proposal_id] = task
+                task.add_done_callback(partial(self._done, proposal_id))
+
+    async def stop(self, grace: float) -> None:
+        """Let running actions end for *grace* seconds, then interrupt them; what they did is recorded as unknown."""
+        tasks = list(self._running.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _done(self, proposal_id: int, _: asyncio.Task[None]) -> None:
+        self._running.pop(proposal_id, None)
+        self.wake()
+
+    def _approved(self, reader: Reader) -> list[int]:
+        return [proposal.id for proposal in reversed(reader.proposals(statuses=[APPROVED], limit=AT_ONCE * 4))]
+
+    async def _execute(self, proposal_id: int) -> None:
+        try:
+            ended = await self._executor.execute_proposal(proposal_id)
+        except (TargetBusyError, TargetUnavailableError, NotReadyError) as error:
+            log.info("action %d stays approved for now: %s", proposal_id, error)
+            await asyncio.sleep(PAUSE)  # in this task, so that it is not dispatched again at once
+        except OperatorError as error:
+            log.warning("action %d was not run: %s", proposal_id, error)
+        else:
+            log.info("action %d ended as %s: %s", proposal_id, ended.status.value, ended.detail)
