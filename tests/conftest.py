@@ -1,0 +1,51 @@
+"""Rules for every test: nothing is skipped where it counts, and nothing blocks the event loop."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("operator", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("operator")
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    with blockbuster_ctx(["actions", "bot", "storage"]) as active:
+        # A kill file is a zero-byte file that must be seen at once, by the claim itself; the look costs microseconds.
+        for name in ("os.scandir", "os.listdir", "os.stat"):
+            if name in active.functions:
+                active.functions[name].can_block_in("storage/kill_files.py", "present")
+        yield active
+
+
+class NothingLeftOut:
+    """Fails a run in CI if any test was skipped, expected to fail or deselected, and says how many ran."""
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+        self.ran = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped or hasattr(report, "wasxfail"):
+            self.left_out.append(f"{report.nodeid}: {report.longrepr or 'expected to fail'}")
+        elif report.when == "call":
+            self.ran += 1
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.left_out += [f"{item.nodeid}: deselected" for item in items]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if os.environ.get("CI") and self.left_out:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.write_line(f"{self.ran} tests ran, {len(self.left_out)} were left out.")
+        for line in self.left_out:
+            terminalreporter.write_line(f"left out: {line}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(NothingLeftOut())
