@@ -392,6 +392,10 @@ class Transaction(Reader, Protocol):
         """Remember where something is shown and return what is stored: the first one recorded stays."""
         ...
 
+    def forget_message(self, kind: OutboxKind, ref: str) -> None:
+        """Forget where something was shown, because it is not there any more; it may then be posted anew."""
+        ...
+
     def take_inbox(self, key: str, *, body_hash: str, reply: str, at: datetime) -> InboxEntry | None:
         """Claim a key for this transaction: None if it was new, else the earlier entry."""
         ...
