@@ -52,9 +52,15 @@ POLICY: Final = ConfiguredPolicy(
 
 
 class Touch(Parameters):
-    """Which item to touch."""
+    """Which item to touch; two marks on one item are two effects on one target."""
 
     item: str
+    mark: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of this effect in the ledger."""
+        return self.mark or self.item
 
 
 @dataclass
@@ -72,7 +78,7 @@ class Target:
     async def touch(self, params: Touch, steps: Steps) -> Done:
         """Touch an item."""
         async with steps("touch"):
-            return await self._touch(params.item)
+            return await self._touch(params.key)
 
     async def crush(self, params: Touch, steps: Steps) -> Done:
         """Touch an item, at high risk."""
@@ -81,33 +87,33 @@ class Target:
     async def preview(self, params: Touch) -> Preview:
         pin = self.pins.get(params.item, 0)
         return Preview(
-            impact=(Fact(label="touched before", value=str(self.ledger[params.item])),),
+            impact=(Fact(label="touched before", value=str(self.ledger[params.key])),),
             pins={"generation": pin},
-            before={"touched": self.ledger[params.item]},
+            before={"touched": self.ledger[params.key]},
         )
 
     async def verify(self, params: Touch, before: Mapping[str, Json]) -> Verdict:
-        if params.item in self.blind:
+        if params.key in self.blind:
             return Verdict(happened=Happened.CANNOT_TELL, evidence=())
-        happened = self.ledger[params.item] > int(str(before["touched"]))
+        happened = self.ledger[params.key] > int(str(before["touched"]))
         return Verdict(
             happened=Happened.YES if happened else Happened.NO,
-            evidence=(Fact(label="touched", value=str(self.ledger[params.item])),),
+            evidence=(Fact(label="touched", value=str(self.ledger[params.key])),),
         )
 
-    async def _touch(self, item: str) -> Done:
-        self.began.setdefault(item, asyncio.Event()).set()
-        if item in self.hold:
-            await self.hold[item].wait()
-        fault = self.faults.get(item, "")
+    async def _touch(self, key: str) -> Done:
+        self.began.setdefault(key, asyncio.Event()).set()
+        if key in self.hold:
+            await self.hold[key].wait()
+        fault = self.faults.get(key, "")
         if fault == "refuse":
             raise ActionFailedError("refused", FailureOutcome.NO_EFFECT)
         if fault == "lost":
             raise ConnectionError("lost on the way there")
-        self.ledger[item] += 1
+        self.ledger[key] += 1
         if fault == "apply-then-lost":
             raise ConnectionError("lost on the way back")
-        return Done(detail=f"touched {item}")
+        return Done(detail=f"touched {key}")
 
 
 class KnownPeople:
@@ -218,13 +224,18 @@ class Rig:
             await self.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
         return self
 
-    async def propose(self, item: str, *, action: str = "touch", by: Caller = AGENT, validate: bool = True) -> int:
+    async def propose(
+        self, item: str, *, mark: str = "", action: str = "touch", by: Caller = AGENT, validate: bool = True
+    ) -> int:
         """Propose, and validate, an action on *item*; return the proposal's id."""
         recommendation = ActionRecommendation(
-            action_name=f"rack.{action}", parameters={"item": item}, reason="because", expected_outcome="touched"
+            action_name=f"rack.{action}",
+            parameters={"item": item, "mark": mark},
+            reason="because",
+            expected_outcome="touched",
         )
         proposal = await self.executor.propose_action(
-            Proposition(recommendation=recommendation, source_key=f"{action}:{item}", by=by)
+            Proposition(recommendation=recommendation, source_key=f"{action}:{item}:{mark}", by=by)
         )
         if validate:
             await self.executor.validate_proposal(proposal.id)
