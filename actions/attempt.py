@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from actions.canonical import Json
 from actions.decisions import counted, withdraw_stale
@@ -46,7 +47,9 @@ from actions.registry import ActionDefinition, ActionRegistry, P, Preview
 from actions.safety import lock, refuse_decided, require_live
 from actions.transitions import note, transition
 
-RECONCILER = Caller(actor=Actor.system("reconciler"), via=Via.SYSTEM)
+FRESH: Final = timedelta(seconds=2)
+"""How old the readings may be on which a claim rests."""
+RECONCILER: Final = Caller(actor=Actor.system("reconciler"), via=Via.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class Readiness:
     """What was read before the claim: the target's state now, and the standing of everyone who approved."""
 
     preview: Preview
+    read_at: datetime
+    """When the target was about to be read."""
     standings: Mapping[str, Standing]
 
 
@@ -191,13 +196,17 @@ class Attempts:
             return NotReadyError(proposal.id, proposal.status, "run")
         return (
             require_live(tx, proposal, self.kill_files, now=at)
-            or self._unready(tx, proposal, at)
+            or self._unready(tx, proposal, ready, at)
             or self._denied(tx, proposal, ready, at)
             or self._stale(tx, proposal, ready, at)
             or _busy(tx, proposal)
         )
 
-    def _unready(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> OperatorError | None:
+    def _unready(
+        self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime
+    ) -> OperatorError | None:
+        if at - ready.read_at > FRESH:
+            return NotReadyError(proposal.id, proposal.status, "run on readings that are more than 2 s old")
         if proposal.not_before is not None and at < proposal.not_before:
             return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
         if counted(tx, proposal) < proposal.required_approvals:

@@ -77,5 +77,7 @@ class Dispatcher:
             await asyncio.sleep(PAUSE)  # in this task, so that it is not dispatched again at once
         except OperatorError as error:
             log.warning("action %d was not run: %s", proposal_id, error)
+        except Exception:  # boundary: a fault in one action must not end the dispatch of the others
+            log.exception("action %d broke off", proposal_id)
         else:
             log.info("action %d ended as %s: %s", proposal_id, ended.status.value, ended.detail)

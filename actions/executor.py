@@ -184,8 +184,9 @@ class ActionExecutor:
     async def _claim(self, proposal_id: int) -> Claim:
         proposal = await self._proposal(proposal_id)
         definition = self._registry.get(proposal.action_name)
-        preview = await self._preview(definition, proposal)
-        ready = Readiness(preview=preview, standings=await self._standings(proposal_id))
+        read_at = self._clock.now()
+        preview, standings = await asyncio.gather(self._preview(definition, proposal), self._standings(proposal_id))
+        ready = Readiness(preview=preview, read_at=read_at, standings=standings)
         return await self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
 
     async def _run(self, claim: Claim) -> None:

@@ -1,5 +1,6 @@
 """What became of the attempts whose outcome is unknown: found out by looking, never by trying again."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,8 @@ from actions.registry import ActionDefinition, ActionRegistry, Happened, Verdict
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
+LOOK_WITHIN: Final = 10.0
+"""Seconds that one look at a target may take."""
 
 
 class Reconciler:
@@ -43,8 +46,17 @@ class Reconciler:
         now = self._clock.now()
         await self._give_up(await self._store.read(lambda reader: reader.leases_run_out(now, BATCH)))
         unknown = await self._store.read(lambda reader: reader.proposals(statuses=[UNKNOWN], limit=BATCH))
-        settled = [await self._look_twice(proposal) for proposal in unknown]
+        settled = [await self._settle(proposal) for proposal in unknown]
         return sum(settled)
+
+    async def _settle(self, proposal: ActionProposal) -> bool:
+        try:
+            return await self._look_twice(proposal)
+        except (OperatorError, TimeoutError) as error:
+            log.info("action %d is unknown and cannot be looked at yet: %s", proposal.id, error)
+        except Exception:  # boundary: one row or reader that is broken must not keep the others from being settled
+            log.exception("action %d cannot be looked at", proposal.id)
+        return False
 
     async def _give_up(self, proposals: list[ActionProposal], *, owner_is_dead: bool = False) -> int:
         lost = 0
@@ -62,12 +74,12 @@ class Reconciler:
 
     async def _look_twice(self, proposal: ActionProposal) -> bool:
         definition = self._registry.get(proposal.action_name)
-        first = await self._look(definition, proposal)
-        if first is None or first.happened is Happened.CANNOT_TELL:
+        first = await _look(definition, proposal)
+        if first.happened is Happened.CANNOT_TELL:
             return False
         await self._clock.sleep(definition.settle)
-        second = await self._look(definition, proposal)
-        if second is None or second.happened is not first.happened:
+        second = await _look(definition, proposal)
+        if second.happened is not first.happened:
             return False
         happened = second.happened is Happened.YES
         settled = await self._store.write(
@@ -78,9 +90,7 @@ class Reconciler:
         self._publisher.changed()
         return settled
 
-    async def _look(self, definition: ActionDefinition[Any], proposal: ActionProposal) -> Verdict | None:
-        try:
-            return await definition.verify(parameters_of(definition, proposal), proposal.before)
-        except (OperatorError, TimeoutError) as error:
-            log.info("action %d is unknown and cannot be looked at yet: %s", proposal.id, error)
-            return None
+
+async def _look(definition: ActionDefinition[Any], proposal: ActionProposal) -> Verdict:
+    async with asyncio.timeout(LOOK_WITHIN):
+        return await definition.verify(parameters_of(definition, proposal), proposal.before)

@@ -173,17 +173,21 @@ class SafetyController:
         When it returns with `recorded`, no effect begins any more that is not in `in_flight`.
 
         Raises:
-            NotAuthorizedError, BadRequestError, OSError (neither file nor database could be written)
+            NotAuthorizedError, BadRequestError
+            StorageError: neither the kill file nor the database could be written; nothing was stopped
         """
         reason = _checked_reason(reason, needed_for=None)
         await self._require(by, Verb.KILL)
-        file = self._kill_files.drop()
+        file = self._drop_kill_file()
         try:
             in_flight = await self._store.write(lambda tx: self._kill(tx, by=by, reason=reason, scope=scope))
         except StorageError as error:
-            log.exception("the kill switch could not be recorded; the kill file stays", extra={"file": file})
+            if file is None:
+                raise
+            log.exception("the kill switch could not be recorded; %s stays", file)
             return Stopped(recorded=False, cancelled=0, in_flight=(), problem=str(error))
-        self._kill_files.remove([file])
+        if file is not None:
+            self._kill_files.remove([file])
         self._publisher.changed()
         return await self._cancel_backlog(in_flight)
 
@@ -194,6 +198,13 @@ class SafetyController:
             total += batch
             self._publisher.changed()
         return total
+
+    def _drop_kill_file(self) -> str | None:
+        try:
+            return self._kill_files.drop()
+        except OSError:
+            log.exception("no kill file could be written; the database has to do")
+            return None
 
     async def _cancel_backlog(self, in_flight: tuple[ActionProposal, ...]) -> Stopped:
         try:
