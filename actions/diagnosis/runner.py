@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from actions.diagnosis.intake import Intake, Receipt, Submission
-from actions.diagnosis.models import Ticket
-from actions.diagnosis.tickets import Found, is_due, source_key, ticket_key, update
+from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket
+from actions.diagnosis.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
 from actions.errors import OperatorError, TargetUnavailableError
 from actions.executor import ActionExecutor
 from actions.models import Actor, ActorKind, Caller, Control, Via
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 AGENT = Caller(actor=Actor(ActorKind.AGENT, "rules"), via=Via.AGENT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Due:
     ticket: Ticket
     source_key: str
     rule: str
-    finding: Finding
+    output: DiagnosisOutput
     control: Control
 
 
@@ -93,22 +93,21 @@ class AgentRunner:
 
     def _due(self, tx: Transaction, subject: str, found: Found) -> _Due | None:
         now = self._clock.now()
-        update(tx, subject, found, now)
+        update(tx, subject, found, by=AGENT, at=now)
         for key, (rule, finding) in found.items():
             ticket = tx.ticket(key)
             if ticket is None or now < ticket.opened_at + timedelta(seconds=self._holds[f"{subject}:{rule}"]):
                 continue
             control = effective(tx, subject)
-            number = source_key(tx, ticket) if is_due(tx, ticket, control, now) else None
-            if number is None:
-                return None  # the first thing that is wrong speaks; what it hides comes up once it is repaired
-            return _Due(ticket=ticket, source_key=number, rule=rule, finding=finding, control=control)
+            # The first thing that is wrong speaks; what it hides comes up once it is repaired.
+            following = next_diagnosis(tx, ticket, control.epoch) if is_due(tx, ticket, control, now) else None
+            return _Due(ticket, following[0], rule, _said(finding, following[1]), control) if following else None
         return None
 
     async def _diagnose(self, due: _Due) -> Receipt:
         receipt = await self._intake.submit(
             Submission(
-                output=due.finding.output,
+                output=due.output,
                 subject=due.ticket.subject,
                 target=due.ticket.target,
                 source=f"rule:{due.rule}",
@@ -117,13 +116,15 @@ class AgentRunner:
                 ticket_key=due.ticket.key,
             )
         )
-        await self._store.write(lambda tx: self._link(tx, due, receipt))
+        await self._store.write(
+            lambda tx: link(tx, due.ticket, receipt.diagnosis, epoch=due.control.epoch, at=self._clock.now())
+        )
         return receipt
 
-    def _link(self, tx: Transaction, due: _Due, receipt: Receipt) -> None:
-        ticket = tx.ticket(due.ticket.key)
-        if ticket is not None and ticket.opened_at == due.ticket.opened_at:
-            tx.save_ticket(replace(ticket, diagnosis_id=receipt.diagnosis.id, epoch=due.control.epoch))
+
+def _said(finding: Finding, stored: Diagnosis | None) -> DiagnosisOutput:
+    # A diagnosis that was stored just before a crash is taken up again as it was.
+    return stored.output if stored is not None else finding.output
 
 
 def findings(subject: str, rules: Sequence[Rule[Any]], observation: Observation) -> Found:

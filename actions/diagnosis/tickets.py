@@ -5,15 +5,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from actions.diagnosis.models import Ticket, TicketStatus
-from actions.lifecycle import is_final
-from actions.models import ActionProposal, ActionStatus, Control, ReasonCode, SafetyMode
-from actions.ports import Transaction
+from actions.decisions import withdraw_stale
+from actions.diagnosis.models import Diagnosis, Ticket, TicketStatus
+from actions.lifecycle import PENDING, is_final
+from actions.models import ActionProposal, ActionStatus, Caller, Control, ReasonCode, SafetyMode
+from actions.ports import OutboxKind, Transaction
 from actions.subject import Finding
 
 FLAPPING_WINDOW: Final = timedelta(minutes=10)
 MAX_DIAGNOSES: Final = 5
-"""Diagnoses posted for one ticket while nobody's decision or repair ends it; after that only the digest shows it."""
+"""Diagnoses posted for one ticket in one epoch while no repair ends it; after that only the digest shows it."""
 SECOND_LOOK: Final = timedelta(seconds=5)
 """How long after a completed action a violation must still be seen to count as not repaired."""
 
@@ -26,13 +27,28 @@ def ticket_key(subject: str, rule: str, target: str) -> str:
     return f"{subject}:{rule}:{target}"
 
 
-def update(tx: Transaction, subject: str, found: Found, at: datetime) -> None:
-    """Open, count, reopen and resolve the tickets of *subject* according to one observation."""
+def update(tx: Transaction, subject: str, found: Found, *, by: Caller, at: datetime) -> None:
+    """Open, count, reopen and resolve the tickets of *subject* according to one observation.
+
+    What was proposed for a violation that is gone, and is still pending, is withdrawn.
+    """
     for key, (rule, finding) in found.items():
         tx.save_ticket(_seen(tx.ticket(key), key, subject, rule, finding.target, at))
     for ticket in tx.tickets(subject=subject):
         if ticket.key not in found:
             tx.save_ticket(replace(ticket, status=TicketStatus.RESOLVED, resolved_at=at))
+            _withdraw(tx, ticket, by, at)
+
+
+def link(tx: Transaction, ticket: Ticket, diagnosis: Diagnosis, *, epoch: int, at: datetime) -> None:
+    """Remember which diagnosis is shown for *ticket*; an earlier message of it is redrawn to point to the new one."""
+    current = tx.ticket(ticket.key)
+    if current is None or current.opened_at != ticket.opened_at:
+        return
+    tx.save_ticket(replace(current, diagnosis_id=diagnosis.id, epoch=epoch))
+    earlier = current.diagnosis_id
+    if earlier not in {None, diagnosis.id} and tx.message(OutboxKind.DIAGNOSIS, str(earlier)) is not None:
+        tx.enqueue(OutboxKind.DIAGNOSIS, str(earlier), at=at)
 
 
 def is_due(tx: Transaction, ticket: Ticket, control: Control, at: datetime) -> bool:
@@ -47,14 +63,21 @@ def is_due(tx: Transaction, ticket: Ticket, control: Control, at: datetime) -> b
     return bool(proposals) and all(_left_it_broken(proposal, tx, at) for proposal in proposals)
 
 
-def source_key(tx: Transaction, ticket: Ticket) -> str | None:
-    """Return the key of the next diagnosis: the same one until the ticket is linked to it; None after the last."""
+def next_diagnosis(tx: Transaction, ticket: Ticket, epoch: int) -> tuple[str, Diagnosis | None] | None:
+    """Return the next diagnosis's key, and the diagnosis if it was stored but never linked; None after the last."""
     for number in range(1, MAX_DIAGNOSES + 1):
-        key = f"{ticket.key}@{ticket.opened_at.isoformat()}#{number}"
+        key = f"{ticket.key}@{ticket.opened_at.isoformat()}/{epoch}#{number}"
         stored = tx.diagnosis_by_source(key)
         if stored is None or stored.id > (ticket.diagnosis_id or 0):
-            return key
+            return key, stored
     return None
+
+
+def _withdraw(tx: Transaction, ticket: Ticket, by: Caller, at: datetime) -> None:
+    if ticket.diagnosis_id is None:
+        return
+    for proposal in tx.proposals(diagnosis_id=ticket.diagnosis_id, statuses=PENDING):
+        withdraw_stale(tx, proposal, "the fault is not there any more", by, at)
 
 
 def _seen(known: Ticket | None, key: str, subject: str, rule: str, target: str, at: datetime) -> Ticket:
