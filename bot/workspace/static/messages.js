@@ -1,0 +1,142 @@
+// Draws the messages of a channel, and redraws only those that changed.
+
+import { post } from "/static/api.js";
+import { renderBlocks } from "/static/blocks.js";
+import { askToConfirm } from "/static/dialogs.js";
+import { el, timeNode } from "/static/dom.js";
+import { mrkdwn } from "/static/mrkdwn.js";
+import { contextFor, names, sameControl, screen, userOf } from "/static/screen.js";
+
+let drawn = new Map(); // ts -> {key, node} of the messages on screen
+let drawnPlace = null;
+let linked = null; // the ts of the message that the page's address names
+
+// Let the next drawing begin at the message *ts*.
+export function beginAt(ts) {
+  linked = ts;
+}
+
+export function drawMessages() {
+  const log = document.getElementById("log");
+  const place = `${screen.picture.me} ${screen.picture.channel}`;
+  const fresh = place !== drawnPlace;
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  if (fresh) {
+    drawn = new Map();
+    log.replaceChildren();
+    drawnPlace = place;
+  }
+  log.setAttribute("aria-live", fresh ? "off" : "polite");
+  const wanted = inOrder(screen.picture.messages);
+  const next = new Map();
+  let before = null;
+  let added = false;
+  for (const { message, isReply } of wanted) {
+    const failures = screen.picture.failures.filter((one) => one.ts === message.ts);
+    const key = JSON.stringify([message, failures, isReply]);
+    const old = drawn.get(message.ts);
+    added ||= !old;
+    const node = old?.key === key ? old.node : replaced(old?.node, messageNode(message, failures, isReply));
+    next.set(message.ts, { key, node });
+    const expected = before ? before.nextSibling : log.firstChild;
+    if (expected !== node) log.insertBefore(node, expected);
+    before = node;
+  }
+  for (const [ts, { node }] of drawn) if (next.get(ts)?.node !== node) node.remove();
+  drawn = next;
+  if (!drawn.size && !log.firstChild) log.append(el("p", { class: "empty" }, "Nothing was said here yet."));
+  else if (drawn.size) log.querySelector(".empty")?.remove();
+  if (fresh ? !scrollToLinked() : atEnd && added) log.scrollTop = log.scrollHeight;
+  else if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+// Whoever had the focus in a message that is redrawn keeps it there: on the same control, or on the message itself.
+function replaced(old, node) {
+  if (!old) return node;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  old.replaceWith(node);
+  if (focused) {
+    (sameControl(node, focused) ?? node).focus({ preventScroll: true });
+  }
+  return node;
+}
+
+function inOrder(messages) {
+  const known = new Set(messages.map((message) => message.ts));
+  const replies = messages.filter((one) => one.thread_ts && one.thread_ts !== one.ts && known.has(one.thread_ts));
+  return messages
+    .filter((one) => !replies.includes(one))
+    .flatMap((message) => [
+      { message, isReply: false },
+      ...replies.filter((reply) => reply.thread_ts === message.ts).map((reply) => ({ message: reply, isReply: true })),
+    ]);
+}
+
+function messageNode(message, failures, isReply) {
+  const author = userOf(message.user);
+  const name = author?.real_name ?? message.user;
+  const body = message.blocks
+    ? renderBlocks(message.blocks, contextFor({
+      confirm: askToConfirm, prefix: `m${message.ts.replace(".", "-")}`,
+      act: (block, element, chosen) => clickInMessage(message, block, element, chosen, body.read),
+      failed: (action_id) => failures.find((one) => one.action_id === action_id),
+    }))
+    : { node: el("div", { class: "text" }, message.text ? mrkdwn(message.text, names) : null) };
+  return el("article", {
+    class: ["message", isReply && "reply", message.is_ephemeral && "ephemeral"].filter(Boolean).join(" "),
+    tabindex: "-1", "data-ts": message.ts, "aria-label": `${name}${author?.is_bot ? ", app" : ""}`,
+  },
+    el("div", { class: "avatar", "aria-hidden": "true", "data-hue": hue(message.user) }, name.slice(0, 1).toUpperCase()),
+    el("div", { class: "body" },
+      el("div", { class: "byline" },
+        el("strong", {}, name), author?.is_bot ? el("span", { class: "badge" }, "APP") : null, timeNode(message.ts),
+        message.is_ephemeral ? el("span", { class: "only-you" }, "Only visible to you") : null,
+        shortcutMenu(message)),
+      body.node,
+      ...(message.attachments ?? []).map((one) => attachmentNode(one, message)),
+      ...(message.files ?? []).map((file) => el("a", { class: "file", href: `/files/${encodeURIComponent(file.id)}`, download: file.name }, `File: ${file.title}`)),
+      message.edited ? el("span", { class: "edited" }, "(edited)") : null,
+      message.reactions ? el("p", { class: "reactions" }, message.reactions.map((one) => `:${one.name}: ${one.count}`).join("  ")) : null,
+      ...failures.filter((one) => !one.action_id).map((one) => el("p", { class: "problem", role: "alert" }, `⚠ ${one.text}`))));
+}
+
+function attachmentNode(attachment, message) {
+  const context = contextFor({ confirm: askToConfirm, act: (block, element, chosen) => clickInMessage(message, block, element, chosen, null) });
+  return el("div", { class: "attachment" },
+    attachment.blocks ? renderBlocks(attachment.blocks, context).node : mrkdwn(attachment.text ?? attachment.fallback ?? "", names));
+}
+
+function hue(id) {
+  return [...id].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 8, 0);
+}
+
+function shortcutMenu(message) {
+  const offered = screen.picture.app.shortcuts.filter((one) => one.kind === "message");
+  if (!offered.length || message.is_ephemeral) return null;
+  const menu = el("details", { class: "menu" },
+    el("summary", { "aria-label": "More actions", role: "button" }, "⋯"),
+    el("div", { class: "menu-items" }, ...offered.map((one) => el("button", {
+      type: "button",
+      onclick: () => {
+        menu.open = false;
+        post("shortcut", { user: screen.user, callback_id: one.callback_id, channel: screen.picture.channel, ts: message.ts });
+      },
+    }, one.name))));
+  return menu;
+}
+
+function scrollToLinked() {
+  const node = linked && document.getElementById("log").querySelector(`[data-ts="${CSS.escape(linked)}"]`);
+  linked = null;
+  if (!node) return false;
+  node.scrollIntoView({ block: "center" });
+  node.focus({ preventScroll: true });
+  return true;
+}
+
+function clickInMessage(message, block, element, chosen, read) {
+  return post("click", {
+    user: screen.user, channel: screen.picture.channel, ts: message.ts, block_id: block.block_id, action_id: element.action_id,
+    ...(chosen ? { chosen } : {}), ...(read ? { values: read() } : {}),
+  });
+}
