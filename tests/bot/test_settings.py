@@ -1,0 +1,299 @@
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from actions.diagnosis.models import Severity
+from actions.errors import ConfigurationError
+from actions.models import Risk, Verb
+from bot.settings import Settings, load
+
+WHOLE = """
+database = "sqlite:///data/operator.db"
+channel = "C0DEFAULT"
+incident_channels = ["C0INCIDENT"]
+
+[people.ann]
+slack = ["T1/UANN"]
+cli = ["ann"]
+[people.bo]
+slack = ["T1/UBO"]
+
+[approvers]
+approve = ["ann"]
+
+[approval.high]
+required = 2
+lifetime = "90min"
+
+[subjects.etcd]
+kind = "etcd"
+endpoints = ["http://127.0.0.1:2379"]
+
+[[routes]]
+subject = "etcd"
+severity = "Critical"
+channel = "#fire"
+[[routes]]
+subject = "etcd"
+channel = "C0ETCD"
+
+[[digests]]
+name = "morning"
+at = "09:00"
+timezone = "Europe/Berlin"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPERATOR_CONFIG", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def write(home: Path, text: str) -> Path:
+    path = home / "operator.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused() -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    return str(caught.value)
+
+
+def test_an_empty_file_means_the_defaults_and_nobody_may_approve(home: Path) -> None:
+    write(home, "")
+
+    settings = load()
+
+    assert settings.database == f"sqlite:///{home}/operator.db"
+    assert settings.state_dir == home / "state"
+    assert settings.grants().verbs[Verb.APPROVE] == frozenset()
+
+
+def test_paths_are_seen_from_the_file_and_not_from_where_the_command_is_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(home, WHOLE)
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("OPERATOR_CONFIG", str(path))
+
+    settings = load()
+
+    assert settings.database == f"sqlite:///{home}/data/operator.db"
+    assert settings.state_dir == home / "state"
+
+
+def test_the_environment_stands_above_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, WHOLE)
+    monkeypatch.setenv("OPERATOR__APPROVAL__HIGH__REQUIRED", "3")
+    monkeypatch.setenv("OPERATOR__APPROVERS__APPROVE", '["ann", "bo"]')
+    monkeypatch.setenv("OPERATOR__SUBJECTS__ETCD__PASSWORD", "123456")
+
+    settings = load()
+
+    assert settings.grants().approvals[Risk.HIGH] == 3
+    assert settings.lifetimes()[Risk.HIGH] == timedelta(minutes=90)
+    assert settings.grants().verbs[Verb.APPROVE] == {"ann", "bo"}
+    assert settings.subjects["etcd"].options == {"endpoints": ["http://127.0.0.1:2379"], "password": "123456"}
+
+
+def test_missing_lists_fall_back_to_everybody_for_stopping_and_to_approvers_for_the_rest(home: Path) -> None:
+    write(home, WHOLE)
+
+    verbs = load().grants().verbs
+
+    assert verbs[Verb.KILL] == verbs[Verb.CANCEL] == {"ann", "bo"}
+    assert verbs[Verb.SET_MODE] == verbs[Verb.RESOLVE] == {"ann"}
+
+
+def test_an_empty_list_means_nobody(home: Path) -> None:
+    write(home, WHOLE.replace('approve = ["ann"]', 'approve = ["ann"]\nkill = []'))
+
+    assert load().grants().verbs[Verb.KILL] == frozenset()
+
+
+def test_the_first_route_that_matches_decides(home: Path) -> None:
+    write(home, WHOLE)
+    settings = load()
+
+    assert settings.channel_for("etcd", Severity.CRITICAL) == "#fire"
+    assert settings.channel_for("etcd", Severity.INFO) == "C0ETCD"
+    assert settings.channel_for("queue", Severity.CRITICAL) == "C0DEFAULT"
+    assert settings.allowed_channels == {"C0DEFAULT", "C0INCIDENT", "#fire", "C0ETCD"}
+
+
+def test_every_problem_is_told_at_once_with_its_key_and_how_to_mend_it(home: Path) -> None:
+    write(
+        home,
+        """
+        chanel = "C1"
+        [people.ann]
+        slack = ["T1/U1"]
+        [people.bo]
+        slack = ["T1/U1"]
+        [approvers]
+        approve = ["an"]
+        [approval.high]
+        required = 0
+        lifetime = "soon"
+        [subjects.etcd]
+        kind = "etdc"
+        [[digests]]
+        name = "m"
+        at = "25:00"
+        """,
+    )
+
+    said = refused()
+
+    assert 'chanel: there is no such key. Did you mean "channel"?' in said
+    assert "people.bo.slack: T1/U1 is listed for ann too" in said
+    assert "approvers.approve: nobody in [people] is called 'an'. Did you mean \"ann\"?" in said
+    assert "approval.high.required = 0 is out of range" in said
+    assert "For example: required = 2" in said
+    assert "approval.high.lifetime: not a length of time" in said
+    assert 'subjects.etcd.kind is not one that can be used. Expected "etcd" or "supervisor".' in said
+    assert "digests[0]: '25:00' is not a time of day" in said
+    assert "digests[0].channel is missing" in said
+    assert "8 things are wrong" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ('slack_bot_token = "xoxb-1"', "SLACK_BOT_TOKEN"),
+        ('ingest_token = "0123456789abcdef"', "OPERATOR_INGEST_TOKEN"),
+        ('database = "postgresql+psycopg://bot:hunter2@db/operator"', "OPERATOR__DATABASE"),
+        ('[subjects.etcd]\nkind = "etcd"\npassword = "hunter2"', "OPERATOR__SUBJECTS__ETCD__PASSWORD"),
+        ('[subjects.etcd]\nkind = "etcd"\nnote = "xapp-1-A"', "OPERATOR__SUBJECTS__ETCD__NOTE"),
+    ],
+)
+def test_a_secret_in_the_file_is_refused_and_not_repeated(home: Path, text: str, variable: str) -> None:
+    write(home, text)
+
+    said = refused()
+
+    assert f"set the environment variable {variable}." in said
+    assert "hunter2" not in said
+    assert "xoxb-1" not in said
+
+
+def test_secrets_come_from_the_environment_and_are_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, WHOLE)
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-canary")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", "canary-old, canary-new")
+    monkeypatch.setenv("OPERATOR_INGEST_TOKEN", "canary-0123456789")
+    monkeypatch.setenv("OPERATOR__DATABASE", "postgresql+psycopg://bot:canary@db/operator")
+    monkeypatch.setenv("OPERATOR__SUBJECTS__ETCD__PASSWORD", "canary")
+
+    settings = load()
+
+    assert "canary" not in repr(settings)
+    assert "canary" not in settings.database_shown
+    assert settings.signing_secrets == ("canary-old", "canary-new")
+
+
+def test_a_wrong_secret_is_refused_without_showing_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, "")
+    monkeypatch.setenv("OPERATOR_INGEST_TOKEN", "canary")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xapp-canary")
+
+    said = refused()
+
+    assert "OPERATOR_INGEST_TOKEN" in said
+    assert "SLACK_BOT_TOKEN holds another kind of token" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OPERATOR__FOO", "1", "foo: there is no such key"),
+        ("OPERATOR__AGENT__INTERVALL", "3", 'agent.intervall: there is no such key. Did you mean "interval"?'),
+        ("OPERATOR__DIGESTS", "[", "OPERATOR__DIGESTS is not valid JSON"),
+        ("OPERATOR__AGENT__INTERVAL", "-3", "agent.interval"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    write(home, "")
+    monkeypatch.setenv(name, value)
+
+    assert said in refused()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_directory_without_configuration_is_not_taken_for_an_empty_installation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "There is no operator.toml" in refused()
+
+    monkeypatch.setenv("OPERATOR_CONFIG", "missing.toml")
+    assert "OPERATOR_CONFIG names" in refused()
+
+
+def test_a_database_named_by_the_environment_needs_no_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPERATOR__DATABASE", "sqlite:///here.db")
+
+    assert load().database == f"sqlite:///{home}/here.db"
+
+
+def test_broken_toml_is_refused_with_its_place(home: Path) -> None:
+    write(home, "channel = \n")
+
+    assert "line 1" in refused()
+
+
+def test_a_file_that_anybody_may_change_is_refused(home: Path) -> None:
+    write(home, "").chmod(0o666)
+
+    assert "chmod o-w" in refused()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"15s"', timedelta(seconds=15)),
+        ('"5min"', timedelta(minutes=5)),
+        ('"1h"', timedelta(hours=1)),
+        ('"1.5 d"', timedelta(days=1.5)),
+        ("0.5", timedelta(seconds=0.5)),
+    ],
+)
+def test_durations_are_read_as_people_write_them(home: Path, written: str, meant: timedelta) -> None:
+    write(home, f"[agent]\ninterval = {written}")
+
+    assert load().agent.interval == meant
+
+
+@pytest.mark.parametrize("written", ['"soon"', "true", "-1", "0", '"1y"', "inf", '"9999999999d"', "[1]"])
+def test_other_durations_are_refused(home: Path, written: str) -> None:
+    write(home, f"[agent]\ninterval = {written}")
+
+    assert "agent.interval" in refused()
+
+
+@pytest.mark.parametrize("database", ["mysql://db/x", "sqlite://", "sqlite:///:memory:", "postgresql://db/x", "x.db"])
+def test_databases_that_cannot_be_used_are_refused(home: Path, database: str) -> None:
+    write(home, f'database = "{database}"')
+
+    assert "Expected sqlite:///FILE or postgresql+psycopg://HOST/NAME" in refused()
+
+
+def test_settings_can_be_made_without_file_and_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-not-this")
+    table = tomllib.loads(WHOLE)
+
+    settings = Settings(**table)
+
+    assert settings.slack_bot_token is None
+    assert settings.database == f"sqlite:///{home}/data/operator.db"
