@@ -38,7 +38,7 @@ from actions.models import (
 )
 from actions.ports import Decision, KillFiles, MessageRef, OutboxKind, Policy, Standing, Transaction
 from actions.registry import ActionRegistry
-from actions.safety import lock, refuse_decided, require_live
+from actions.safety import MAX_REASON, lock, refuse_decided, require_live
 from actions.transitions import note, transition
 
 Outcome = ActionProposal | OperatorError
@@ -93,6 +93,19 @@ class Decisions:
         outcome = self._cancelled(tx, proposal, ask, reason)
         _remember(tx, proposal, ask, outcome)
         return outcome
+
+    def explain(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> OperatorError | None:
+        """Add a reason to a person's cancellation, in the audit log."""
+        proposal = tx.proposal(proposal_id)
+        if proposal is None:
+            return UnknownProposalError(proposal_id)
+        decision = self._authorize(tx, Verb.CANCEL, proposal, ask)
+        if not decision.allowed:
+            return NotAuthorizedError(decision.reason)
+        if proposal.reason_code is not ReasonCode.USER:
+            return NotReadyError(proposal_id, proposal.status, "explained")
+        note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": reason[:MAX_REASON]})
+        return None
 
     def resolve(self, tx: Transaction, proposal_id: int, ask: Ask, *, happened: bool, reason: str) -> Outcome:
         """Let a named person say what became of an attempt that could not be observed."""

@@ -159,6 +159,17 @@ class ActionExecutor:
         ask = await self._ask(by, None)
         return await self._decide(lambda tx: self._decisions.cancel(tx, proposal_id, ask, reason.strip()))
 
+    async def explain_cancellation(self, proposal_id: int, *, by: Caller, reason: str) -> None:
+        """Write down why someone cancelled; the proposal stays as it is.
+
+        Raises:
+            NotAuthorizedError, UnknownProposalError, NotReadyError (it was not cancelled by a person)
+        """
+        ask = await self._ask(by, None)
+        refusal = await self._write(lambda tx: self._decisions.explain(tx, proposal_id, ask, reason.strip()))
+        if refusal is not None:
+            raise refusal
+
     async def resolve_proposal(self, proposal_id: int, *, happened: bool, by: Caller, reason: str) -> ActionProposal:
         """Record a named person's word on an attempt whose outcome is unknown. Needs a reason."""
         if not reason.strip():

@@ -76,7 +76,7 @@ class KillFiles(Protocol):
         ...
 
     def present(self) -> Sequence[str]:
-        """Return the names of all kill files; an unreadable directory counts as one."""
+        """Return what holds this host back: the names of all kill files; an unreadable directory counts as one."""
         ...
 
     def remove(self, names: Collection[str]) -> None:

@@ -206,6 +206,10 @@ class ActionRegistry:
         except KeyError:
             raise UnknownActionError(name, get_close_matches(name, self._definitions)) from None
 
+    def find(self, name: str) -> ActionDefinition[Any] | None:
+        """Return the action of this name, or None if it is not offered (any more)."""
+        return self._definitions.get(name)
+
     def __iter__(self) -> Iterator[ActionDefinition[Any]]:
         return iter(self._definitions.values())
 

@@ -121,8 +121,9 @@ class Run:
     async def _why_stop(self) -> str | None:
         if self._lease_lost:
             return "this process lost its lease on the action"
-        if self._kill_files.present():
-            return "a kill file is present on this host"
+        held = self._kill_files.present()
+        if held:
+            return f"this host is held back by {held[0]}"
         try:
             return await self._store.read(self._changed_mode)
         except StorageError as error:

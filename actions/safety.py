@@ -79,8 +79,9 @@ def require_live(
         return KilledError("it was proposed before the last stop")
     if stop is not None:
         return ObserveOnlyError(stop.scope)
-    if kill_files.present():
-        return KilledError("a kill file is present on this host")
+    held = kill_files.present()
+    if held:
+        return KilledError(f"this host is held back by {held[0]}")
     if is_overdue(proposal, now):
         transition(tx, EXPIRE, proposal, by=SWEEPER, at=now)
         return ExpiredError(proposal.id)
@@ -143,8 +144,9 @@ class SafetyController:
     async def control(self, scope: str = EVERYTHING) -> Control:
         """Return what holds for *scope* now; observe where it cannot be read, or where a kill file lies."""
         control = await self._store.read(lambda reader: effective(reader, scope))
-        if self._kill_files.present() and control.mode is SafetyMode.EXECUTE:
-            return replace(control, mode=SafetyMode.OBSERVE, reason="a kill file is present on this host")
+        held = self._kill_files.present()
+        if held and control.mode is SafetyMode.EXECUTE:
+            return replace(control, mode=SafetyMode.OBSERVE, reason=f"this host is held back by {held[0]}")
         return control
 
     async def set_mode(

@@ -16,6 +16,7 @@ from actions.ports import Clock, MessageRef, OutboxItem, OutboxKind, Store
 from bot.pacer import Pacer
 from bot.slack_errors import Meaning, error_code, meaning, wait_asked
 from bot.views.message import Message
+from bot.views.notice import notice
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ class Delivery:
 
     async def _whisper(self, payload: Mapping[str, Any]) -> None:
         await self._client.chat_postEphemeral(
-            channel=str(payload["channel"]), user=str(payload["user"]), text=str(payload["text"])
+            channel=str(payload["channel"]), user=str(payload["user"]), **notice(str(payload["text"])).payload()
         )
 
     async def _refused(self, item: OutboxItem, error: SlackApiError) -> None:

@@ -341,17 +341,12 @@ class SqlLifecycle(Lifecycle):
     def open(self) -> Store:
         self.folder = tempfile.TemporaryDirectory(prefix="operator-model-")
         url = f"sqlite:///{Path(self.folder.name) / 'operator.db'}"
-        self.store = self.runner.run(opened(url, self.clock))
+        self.store = SqlStore.open(url, clock=self.clock)
         return self.store
 
     def close(self) -> None:
         self.runner.run(self.store.close())
         self.folder.cleanup()
-
-
-async def opened(url: str, clock: FixedClock) -> SqlStore:
-    """Return a store over a fresh database."""
-    return SqlStore.open(url, clock=clock)
 
 
 def steps(examples: int) -> settings:

@@ -1,0 +1,56 @@
+"""The Bolt app: every listener attached to one dispatcher, whichever way Slack reaches it."""
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+
+from actions.executor import ActionExecutor
+from actions.ports import Clock, Publisher, Store
+from actions.safety import SafetyController
+from bot.desk import Desk
+from bot.listeners import approvals, commands, errors, forms, home
+from bot.modals import Modals
+from bot.workspace_identity import WorkspaceIdentity
+
+
+def build_app(
+    client: AsyncWebClient,
+    *,
+    who: WorkspaceIdentity,
+    executor: ActionExecutor,
+    safety: SafetyController,
+    desk: Desk,
+    modals: Modals,
+    slash: commands.Commands,
+    store: Store,
+    clock: Clock,
+    publisher: Publisher,
+) -> AsyncApp:
+    """Return the app. Requests must have passed `bot.gate`, or come in over Socket Mode.
+
+    `process_before_response` makes a handler's decision durable before Slack hears of it, and avoids a poll of 10 ms.
+    """
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=who.team_id,
+            bot_id=who.bot_id,
+            bot_user_id=who.bot_user_id,
+            bot_token=client.token,
+        )
+
+    app = AsyncApp(
+        name="operator-bot",
+        client=client,
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=False,
+        raise_error_for_unhandled_request=True,
+    )
+    approvals.register(app, executor=executor, desk=desk, modals=modals)
+    commands.register(app, commands=slash)
+    forms.register(app, executor=executor)
+    home.register(app, desk=desk, safety=safety, modals=modals)
+    errors.register(app, store=store, modals=modals, clock=clock, publisher=publisher)
+    return app

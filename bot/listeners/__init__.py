@@ -1,0 +1,1 @@
+"""What happens when somebody presses, types or opens something in Slack: parse, ask, acknowledge."""

@@ -1,0 +1,132 @@
+"""`/operator …`: the answer goes to whoever asked, and to nobody else."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from actions.errors import BadRequestError
+from actions.executor import ActionExecutor
+from actions.models import ActionStatus, SafetyMode
+from actions.safety import SafetyController
+from bot.desk import Desk
+from bot.ids import SlashCommand, Subcommand
+from bot.payloads import CommandCall
+from bot.views.command_answers import help_answer, kill_answer
+from bot.views.message import Message
+from bot.views.notice import notice
+
+Answer = Callable[[CommandCall], Awaitable[Message]]
+_HELP: Final = "`/operator help` shows what there is."
+
+
+class Commands:
+    """One method for each subcommand."""
+
+    def __init__(
+        self,
+        *,
+        executor: ActionExecutor,
+        safety: SafetyController,
+        desk: Desk,
+        digest: Callable[[], Awaitable[Message]],
+    ) -> None:
+        self._executor = executor
+        self._safety = safety
+        self._desk = desk
+        self._digest = digest
+        self._answers: Mapping[str, Answer] = {
+            Subcommand.STATUS: self.status,
+            Subcommand.MODE: self.mode,
+            Subcommand.KILL_SWITCH: self.kill_switch,
+            Subcommand.LIST: self.list,
+            Subcommand.SHOW: self.show,
+            Subcommand.APPROVE: self.approve,
+            Subcommand.CANCEL: self.cancel,
+            Subcommand.DIGEST: self.digest,
+            Subcommand.HELP: self.help,
+        }
+
+    async def answer(self, call: CommandCall) -> Message:
+        """Do what was typed. An unknown word is a `BadRequestError` that says what there is."""
+        try:
+            answer = self._answers[call.verb or Subcommand.HELP]
+        except KeyError:
+            raise BadRequestError(f"There is no `/operator {call.verb[:40]}`. {_HELP}") from None
+        return await answer(call)
+
+    async def status(self, _: CommandCall) -> Message:
+        """Show the mode, what waits and what runs."""
+        return await self._desk.status()
+
+    async def mode(self, call: CommandCall) -> Message:
+        """Switch the mode, or show it if none is named."""
+        if not call.rest:
+            return await self._desk.status()
+        word, _, reason = call.rest.partition(" ")
+        try:
+            mode = SafetyMode(word.lower())
+        except ValueError:
+            raise BadRequestError("The mode is observe or execute: `/operator mode execute <reason>`.") from None
+        control, cancelled = await self._safety.set_mode(mode, by=call.caller, reason=reason)
+        if control.mode is SafetyMode.EXECUTE:
+            return notice("The mode is execute. What is wrong is observed anew and proposed with buttons.")
+        return notice(f"The mode is observe. Pending actions cancelled: {cancelled}. Nothing new runs.")
+
+    async def kill_switch(self, call: CommandCall) -> Message:
+        """Stop everything at once."""
+        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest))
+
+    async def list(self, call: CommandCall) -> Message:
+        """Show the newest actions."""
+        if not call.rest:
+            return await self._desk.listing(None)
+        try:
+            return await self._desk.listing(ActionStatus(call.rest.lower()))
+        except ValueError:
+            statuses = ", ".join(status.value for status in ActionStatus)
+            raise BadRequestError(f"There is no such status. There are: {statuses}.") from None
+
+    async def show(self, call: CommandCall) -> Message:
+        """Show one action."""
+        proposal_id, _ = _id_and_rest(call)
+        return await self._desk.show(proposal_id)
+
+    async def approve(self, call: CommandCall) -> Message:
+        """Approve one action, as its card shows it."""
+        proposal_id, _ = _id_and_rest(call)
+        proposal = await self._executor.approve_proposal(proposal_id, by=call.caller)
+        if proposal.status is ActionStatus.VALIDATED:
+            return notice(f"Your approval of action {proposal_id} counts; more people are needed. See its card.")
+        return notice(f"Action {proposal_id} is approved and runs now. Its card shows what comes of it.")
+
+    async def cancel(self, call: CommandCall) -> Message:
+        """Cancel one action."""
+        proposal_id, reason = _id_and_rest(call)
+        await self._executor.cancel_proposal(proposal_id, by=call.caller, reason=reason)
+        return notice(f"Action {proposal_id} is cancelled. Nothing ran.")
+
+    async def digest(self, _: CommandCall) -> Message:
+        """Show what a digest of the last 24 hours would say."""
+        return await self._digest()
+
+    async def help(self, _: CommandCall) -> Message:
+        """Show every subcommand."""
+        return help_answer()
+
+
+def register(app: AsyncApp, *, commands: Commands) -> None:
+    """Attach the slash command."""
+
+    @app.command(SlashCommand.OPERATOR.value)
+    async def operator(ack: AsyncAck, body: dict[str, Any]) -> None:
+        message = await commands.answer(CommandCall.parse(body))
+        await ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
+
+
+def _id_and_rest(call: CommandCall) -> tuple[int, str]:
+    word, _, rest = call.rest.partition(" ")
+    digits = word.removeprefix("#")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+        raise BadRequestError(f"Which action? `/operator {call.verb} 12`; `/operator list` shows the numbers.")
+    return int(digits), rest.strip()

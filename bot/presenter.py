@@ -1,0 +1,173 @@
+"""Renders the newest state of what the outbox says has changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from actions.diagnosis.intake import refusal_of
+from actions.diagnosis.models import Diagnosis, Severity
+from actions.models import ActionProposal, AuditEvent, Verb
+from actions.policy import ConfiguredPolicy
+from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Reader, Store
+from actions.registry import ActionRegistry
+from bot.delivery import NotYetError, Shown
+from bot.links import Links
+from bot.views.announcement import AnnouncementView, announcement
+from bot.views.card import CardView, card
+from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
+from bot.views.digest import digest
+from bot.views.message import Message
+from bot.views.result import result
+
+ChannelFor = Callable[[str, Severity], str | None]
+
+
+class CardPresenter:
+    """`bot.delivery.Presenter` over the store."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: ActionRegistry,
+        policy: ConfiguredPolicy,
+        tokens: ButtonTokens,
+        clock: Clock,
+        links: Links,
+        channel: str,
+        channel_for: ChannelFor,
+        allowed_channels: frozenset[str],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._policy = policy
+        self._tokens = tokens
+        self._clock = clock
+        self._links = links
+        self._channel = channel
+        self._channel_for = channel_for
+        self._allowed_channels = allowed_channels
+
+    async def present(self, item: OutboxItem) -> Shown | None:
+        """See `Presenter.present`."""
+        match item.kind:
+            case OutboxKind.CARD:
+                return await self._card(int(item.ref))
+            case OutboxKind.RESULT:
+                return await self._result(int(item.ref))
+            case OutboxKind.DIAGNOSIS:
+                return await self._diagnosis(int(item.ref))
+            case OutboxKind.ANNOUNCEMENT:
+                return await self._announcement(int(item.ref))
+            case OutboxKind.DIGEST:
+                return self._digest(item)
+            case OutboxKind.NOTICE:
+                return None
+
+    def card_view(self, dossier: Dossier) -> CardView:
+        """Return all that a card, or an answer that shows the same, is drawn from."""
+        proposal = dossier.proposal
+        return CardView(
+            dossier=dossier,
+            title=self.title(proposal),
+            button_token=self._tokens.token_for(proposal.token),
+            approvers=self._policy.who_may(Verb.APPROVE),
+            now=self._clock.now(),
+            undo_hint=self.undo_hint(proposal),
+        )
+
+    def title(self, proposal: ActionProposal) -> str:
+        """Return what the action does, in the one line of its definition."""
+        definition = self._registry.find(proposal.action_name)
+        return definition.title if definition else "An action that is not configured any more"
+
+    def undo_hint(self, proposal: ActionProposal) -> str | None:
+        """Return how the action could be taken back, or None if it could not."""
+        definition = self._registry.find(proposal.action_name)
+        if definition is None or definition.undo is None:
+            return None
+        undo = definition.undo(definition.parameters.model_validate(dict(proposal.parameters)), proposal.before)
+        if undo is None:
+            return None
+        name, parameters = undo
+        shown = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        return f"{proposal.subject}.{name}({shown})"
+
+    async def _card(self, proposal_id: int) -> Shown | None:
+        dossier = await self._store.read(lambda reader: reader.dossier(proposal_id))
+        if dossier is None:
+            return None
+        return self._shown(card(self.card_view(dossier)), self._route(dossier), version=dossier.proposal.version)
+
+    async def _result(self, proposal_id: int) -> Shown | None:
+        dossier = await self._store.read(lambda reader: reader.dossier(proposal_id))
+        if dossier is None:
+            return None
+        if dossier.message is None:
+            raise NotYetError
+        message = result(dossier, self._clock.now())
+        return self._shown(
+            message, dossier.message.channel_id, version=dossier.proposal.version, thread=dossier.message
+        )
+
+    async def _diagnosis(self, diagnosis_id: int) -> Shown | None:
+        found = await self._store.read(lambda reader: _with_later(reader, diagnosis_id))
+        if found is None:
+            return None
+        diagnosis, later = found
+        refused = () if diagnosis.observed_only else self._refusals(diagnosis)
+        view = DiagnosisView(
+            diagnosis=diagnosis,
+            now=self._clock.now(),
+            since=tuple(LaterProposal(proposal=p, link=self._links.to(ref)) for p, ref in later),
+            refused=refused,
+        )
+        severity = diagnosis.output.severity
+        return self._shown(diagnosis_message(view), self._wanted(diagnosis.channel, diagnosis.subject, severity))
+
+    async def _announcement(self, seq: int) -> Shown | None:
+        found = await self._store.read(lambda reader: _with_in_flight(reader, seq))
+        if found is None:
+            return None
+        event, in_flight = found
+        return self._shown(announcement(AnnouncementView(event=event, in_flight=in_flight)), self._channel)
+
+    def _refusals(self, diagnosis: Diagnosis) -> tuple[str, ...]:
+        refusals = (refusal_of(self._registry, one) for one in diagnosis.output.recommended_actions)
+        return tuple(f"{one.action_name}: {'; '.join(one.errors)}" for one in refusals if one is not None)
+
+    def _route(self, dossier: Dossier) -> str:
+        if dossier.message is not None:
+            return dossier.message.channel_id
+        diagnosis = dossier.diagnosis
+        subject = diagnosis.subject if diagnosis else dossier.proposal.subject
+        severity = diagnosis.output.severity if diagnosis else Severity.WARNING
+        return self._wanted(dossier.proposal.channel, subject, severity)
+
+    def _wanted(self, channel: str | None, subject: str, severity: Severity) -> str:
+        if channel is not None and channel in self._allowed_channels:
+            return channel
+        return self._channel_for(subject, severity) or self._channel
+
+    def _shown(self, message: Message, channel: str, *, version: int = 0, thread: MessageRef | None = None) -> Shown:
+        return Shown(message=message, channel=channel, fallback=self._channel, version=version, thread=thread)
+
+
+def _with_later(
+    reader: Reader, diagnosis_id: int
+) -> tuple[Diagnosis, list[tuple[ActionProposal, MessageRef | None]]] | None:
+    diagnosis = reader.diagnosis(diagnosis_id)
+    if diagnosis is None:
+        return None
+    ticket = reader.ticket(diagnosis.ticket_key) if diagnosis.ticket_key else None
+    newest = ticket.diagnosis_id if ticket else None
+    later = reader.proposals(diagnosis_id=newest) if newest not in {None, diagnosis_id} else []
+    return diagnosis, [(one, reader.message(OutboxKind.CARD, str(one.id))) for one in reversed(later)]
+
+
+def _with_in_flight(reader: Reader, seq: int) -> tuple[AuditEvent, tuple[ActionProposal, ...]] | None:
+    event = reader.audit_event(seq)
+    if event is None:
+        return None
+    ids: Any = event.data.get("in_flight") or ()
+    found = (reader.proposal(int(one)) for one in ids)
+    return event, tuple(one for one in found if one is not None)
