@@ -47,8 +47,15 @@ class Rule(Generic[O_contra]):
 class Subject(Protocol):
     """A configured system."""
 
-    name: str
-    kind: str
+    @property
+    def name(self) -> str:
+        """As the configuration names it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What sort of system it is."""
+        ...
 
     async def observe(self) -> Observation:
         """Read the state. Raises `TargetUnavailableError` only if nothing at all could be read."""

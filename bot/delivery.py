@@ -113,6 +113,11 @@ class Delivery:
             await self._refused(item, error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             await self._again(item, _backoff(item.attempts), f"{type(error).__name__}: {error}")
+        except UnavailableError:
+            raise
+        except Exception as error:  # boundary: one thing that cannot be drawn must not keep all others from being shown
+            log.exception("%s %s cannot be shown", item.kind.value, item.ref)
+            await self._again(item, _LONGEST_BACKOFF, f"{type(error).__name__}: {error}")
         return 0.0
 
     async def _attempt(self, item: OutboxItem) -> float:

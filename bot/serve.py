@@ -1,0 +1,317 @@
+"""`operator run`: everything that lives while the bot is up, started in order and stopped in order."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from actions.diagnosis.runner import AgentRunner
+from actions.dispatcher import Dispatcher
+from actions.errors import ConfigurationError
+from bot.app import build_app
+from bot.delivery import Delivery
+from bot.desk import Desk
+from bot.digest import DigestScheduler
+from bot.gate import SlackGate, StoredReplayCache
+from bot.housekeeping import RunLease, every, prune
+from bot.http_server import serving
+from bot.identity import build_directory
+from bot.links import Links
+from bot.listeners.commands import Commands
+from bot.message_check import MessageCheck
+from bot.modals import Modals
+from bot.presenter import CardPresenter
+from bot.settings import Settings
+from bot.signals import Signals
+from bot.system import SystemClock, is_dead
+from bot.web import build_web
+from bot.wiring import Parts, opened
+from bot.workspace_identity import WorkspaceIdentity, require_socket_mode, who_am_i
+
+log = logging.getLogger(__name__)
+
+SLACK_TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
+SOCKETS: Final = 2
+"""Slack sends each payload to one of them; while one reconnects the other is there."""
+PING_INTERVAL: Final = 5.0
+SWEEP: Final = 1.0
+RECONCILE: Final = 2.0
+LEASE: Final = 3.0
+COMPARE: Final = 60.0
+PRUNE: Final = 3_600.0
+FLUSH: Final = 3.0
+"""Seconds that delivery gets at shutdown to show what has just ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Up:
+    """What is known once the bot is up."""
+
+    address: str
+    who: WorkspaceIdentity
+
+
+async def serve(
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    stop: asyncio.Event | None = None,
+    on_up: Callable[[Up], None] | None = None,
+) -> None:
+    """Run the bot until SIGINT or SIGTERM, or until *stop* is set.
+
+    Raises:
+        ConfigurationError, UnavailableError, StorageError: it could not start; the text says why and what to do.
+    """
+    channel, bot_token = require_slack(settings)
+    stopping = stop or asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(stopping))
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=SLACK_TIMEOUT))
+        # No retry handlers: posting twice because an answer was lost is what the outbox is there to avoid.
+        client = AsyncWebClient(
+            token=bot_token, base_url=_with_slash(settings.slack_api_url), session=session, retry_handlers=[]
+        )
+        who = await who_am_i(client)
+        if settings.slack_app_token is not None:
+            await require_socket_mode(client, settings.slack_app_token.get_secret_value())
+        signals = Signals()
+        directory = build_directory(client, who.team_id, SystemClock())
+        parts = await stack.enter_async_context(opened(settings, publisher=signals, directory=directory))
+        service = Service(parts, client=client, who=who, channel=channel, signals=signals)
+        await service.run(
+            stopping,
+            host=host or settings.http.host,
+            port=settings.http.port if port is None else port,
+            on_up=on_up,
+        )
+
+
+def require_slack(settings: Settings) -> tuple[str, str]:
+    """Return the channel and the bot token, or say everything that is missing at once. Raises `ConfigurationError`."""
+    missing = []
+    if settings.channel is None:
+        missing.append('channel = "#…" in operator.toml: where cards are posted')
+    if settings.slack_bot_token is None:
+        missing.append("SLACK_BOT_TOKEN (xoxb-…): api.slack.com/apps, your app, OAuth & Permissions, Install")
+    if settings.slack_app_token is None and not settings.signing_secrets:
+        missing.append(
+            "SLACK_APP_TOKEN (xapp-…) for Socket Mode: Basic Information, App-Level Tokens, scope connections:write; "
+            "or SLACK_SIGNING_SECRET for HTTP"
+        )
+    if missing or settings.channel is None or settings.slack_bot_token is None:
+        raise ConfigurationError("The bot cannot start. Missing: " + "; ".join(missing) + ".")
+    return settings.channel, settings.slack_bot_token.get_secret_value()
+
+
+class Service:
+    """The workers over the parts."""
+
+    def __init__(
+        self, parts: Parts, *, client: AsyncWebClient, who: WorkspaceIdentity, channel: str, signals: Signals
+    ) -> None:
+        self._parts = parts
+        self._client = client
+        self._who = who
+        self._channel = channel
+        links = Links(who.url)
+        self._presenter = CardPresenter(
+            store=parts.store,
+            registry=parts.registry,
+            policy=parts.policy,
+            tokens=parts.buttons,
+            clock=parts.clock,
+            links=links,
+            channel=channel,
+            channel_for=parts.settings.channel_for,
+            allowed_channels=parts.settings.allowed_channels,
+        )
+        self._delivery = Delivery(
+            client=client, team_id=who.team_id, store=parts.store, presenter=self._presenter, clock=parts.clock
+        )
+        self._dispatcher = Dispatcher(store=parts.store, executor=parts.executor)
+        self._modals = Modals(client)
+        self._desk = Desk(
+            store=parts.store,
+            presenter=self._presenter,
+            policy=parts.policy,
+            directory=parts.directory,
+            kill_files=parts.kill_files,
+            clock=parts.clock,
+            links=links,
+        )
+        self._lease = RunLease(store=parts.store, owner=parts.owner, clock=parts.clock)
+        self._digests = DigestScheduler(parts)
+        signals.attach(self._delivery.wake)
+        signals.attach(self._dispatcher.wake)
+
+    async def run(
+        self, stopping: asyncio.Event, *, host: str, port: int, on_up: Callable[[Up], None] | None = None
+    ) -> None:
+        """Live until *stopping* is set; then end in an order that loses nothing."""
+        parts = self._parts
+        recovered = await parts.reconciler.recover(partial(is_dead, me=parts.owner))
+        if recovered:
+            log.warning("%d actions were running when the bot last stopped; looking what became of them", recovered)
+        await parts.auditor.started("run")
+        app = self._app()
+        async with (
+            serving(self._web(app), host=host, port=port) as address,
+            self._workers(),
+            self._sockets(app),
+            self._timetable(),
+        ):
+            log.info("operator-bot is up in %s; HTTP on %s", self._who.url, address)
+            if on_up is not None:
+                on_up(Up(address=address, who=self._who))
+            await stopping.wait()
+            log.info("stopping: nothing new begins, what runs may end")
+        await parts.auditor.stopped("run")
+
+    def _app(self) -> AsyncApp:
+        parts = self._parts
+        slash = Commands(executor=parts.executor, safety=parts.safety, desk=self._desk, digest=self._digests.preview)
+        return build_app(
+            self._client,
+            who=self._who,
+            executor=parts.executor,
+            safety=parts.safety,
+            desk=self._desk,
+            modals=self._modals,
+            slash=slash,
+            store=parts.store,
+            clock=parts.clock,
+            publisher=parts.publisher,
+        )
+
+    def _web(self, app: AsyncApp) -> ASGIApp:
+        parts = self._parts
+        secrets = parts.settings.signing_secrets
+        slack: ASGIApp | None = None
+        if secrets:
+            handler = AsyncSlackRequestHandler(app)
+
+            async def events(request: Request) -> Response:
+                return await handler.handle(request)
+
+            inner = Starlette(routes=[Route("/slack/events", events, methods=["POST"])])
+            slack = SlackGate(
+                inner, secrets=secrets, clock=parts.clock, replays=StoredReplayCache(parts.store, parts.clock)
+            )
+        return build_web(parts, slack, ready=self._not_ready)
+
+    def _not_ready(self) -> list[str]:
+        problems = []
+        if self._delivery.health.locked_out:
+            problems.append(f"Slack does not accept the bot token ({self._delivery.health.locked_out})")
+        silent = self._parts.clock.monotonic() - self._delivery.health.last_round
+        if silent > 30:
+            problems.append(f"delivery has not looked at its outbox for {silent:.0f} s")
+        return problems
+
+    @asynccontextmanager
+    async def _workers(self) -> AsyncIterator[None]:
+        parts, clock = self._parts, self._parts.clock
+        check = MessageCheck(client=self._client, store=parts.store, clock=clock, publisher=parts.publisher)
+        runner = AgentRunner(
+            subjects=list(parts.subjects.values()),
+            store=parts.store,
+            registry=parts.registry,
+            kill_files=parts.kill_files,
+            clock=clock,
+            publisher=parts.publisher,
+            interval=parts.settings.agent.interval.total_seconds(),
+            executor=parts.executor,
+        )
+        upkeep = [
+            every(LEASE, self._lease.hold, clock=clock, what="holding the lease"),
+            every(SWEEP, parts.sweeper.sweep, clock=clock, what="sweeping"),
+            every(RECONCILE, parts.reconciler.reconcile, clock=clock, what="reconciling"),
+            every(COMPARE, check.compare, clock=clock, what="comparing cards"),
+            every(PRUNE, partial(prune, parts.store, clock), clock=clock, what="pruning"),
+        ]
+        dispatching = asyncio.create_task(self._dispatcher.run(), name="dispatcher")
+        delivering = asyncio.create_task(self._delivery.run(), name="delivery")
+        upkeeping = [asyncio.create_task(work) for work in upkeep]
+        watching = [asyncio.create_task(runner.run(), name="agent")] if parts.settings.agent.enabled else []
+        try:
+            yield
+        finally:
+            await _end(*watching, dispatching)
+            await self._dispatcher.stop(parts.settings.limits.shutdown_grace.total_seconds())
+            await self._modals.drain()
+            await _end(delivering, *upkeeping)
+            await self._flush()
+            await self._lease.drop()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH):
+                await self._delivery.deliver_due()
+        except TimeoutError:
+            log.info("Slack took too long; what it does not show yet is shown at the next start")
+
+    @asynccontextmanager
+    async def _sockets(self, app: AsyncApp) -> AsyncIterator[None]:
+        token = self._parts.settings.slack_app_token
+        if token is None:
+            yield
+            return
+        handlers = [
+            AsyncSocketModeHandler(app, token.get_secret_value(), ping_interval=PING_INTERVAL) for _ in range(SOCKETS)
+        ]
+        try:
+            for handler in handlers:
+                await handler.connect_async()
+            yield
+        finally:
+            for handler in handlers:
+                await handler.close_async()
+
+    @asynccontextmanager
+    async def _timetable(self) -> AsyncIterator[None]:
+        self._digests.start()
+        try:
+            yield
+        finally:
+            await self._digests.stop()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("a worker had failed", exc_info=result)
+
+
+@contextmanager
+def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _with_slash(url: str) -> str:
+    return url if url.endswith("/") else f"{url}/"

@@ -1,0 +1,224 @@
+"""The composition root: builds everything from the settings. Nothing else imports storage."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from actions.attempt import Attempts
+from actions.auditor import ActionAuditor
+from actions.diagnosis.intake import Intake
+from actions.errors import ConfigurationError
+from actions.executor import ActionExecutor, Timing
+from actions.models import Checkpoint, SafetyMode
+from actions.policy import ConfiguredPolicy
+from actions.ports import Clock, Directory, KillFiles, Publisher, Store
+from actions.reconcile import Reconciler
+from actions.registry import ActionRegistry
+from actions.safety import SafetyController, introduce
+from actions.subject import Subject
+from actions.sweeper import Sweeper
+from bot.identity import LocalDirectory
+from bot.settings import Settings
+from bot.signals import Signals
+from bot.subjects import build_subjects
+from bot.system import ButtonKey, SystemClock, SystemEntropy, process_owner
+from storage.audit_verify import Verification, verify
+from storage.kill_files import DirectoryKillFiles
+from storage.store import SqlStore
+from storage.witness import WitnessFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that entry points act on."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    registry: ActionRegistry
+    subjects: Mapping[str, Subject]
+    policy: ConfiguredPolicy
+    directory: Directory
+    executor: ActionExecutor
+    safety: SafetyController
+    sweeper: Sweeper
+    reconciler: Reconciler
+    intake: Intake
+    auditor: ActionAuditor
+    kill_files: KillFiles
+    buttons: ButtonKey
+    publisher: Publisher
+    owner: str
+
+
+class Ceiling:
+    """`KillFiles` of a configuration that says observe: it holds this host back, whatever is stored."""
+
+    NAME = 'mode_ceiling = "observe" in the configuration'
+
+    def __init__(self, files: KillFiles) -> None:
+        self._files = files
+
+    def drop(self) -> str:
+        """See `KillFiles.drop`."""
+        return self._files.drop()
+
+    def present(self) -> Sequence[str]:
+        """See `KillFiles.present`."""
+        return [self.NAME, *self._files.present()]
+
+    def remove(self, names: Collection[str]) -> None:
+        """See `KillFiles.remove`."""
+        self._files.remove([name for name in names if name != self.NAME])
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, publisher: Publisher | None = None, directory: Directory | None = None
+) -> AsyncIterator[Parts]:
+    """Open the database, migrating it if needed, and build everything over it.
+
+    Raises:
+        ConfigurationError, StorageError
+    """
+    clock = SystemClock()
+    prepare_state_dir(settings.state_dir)
+    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock)
+    try:
+        subjects = build_subjects(
+            {name: {"kind": section.kind, **section.options} for name, section in settings.subjects.items()},
+            clock=clock,
+            environ=os.environ,
+        )
+        try:
+            parts = _build(settings, store, subjects, publisher or Signals(), directory or LocalDirectory())
+            for name in subjects:
+                await store.write(introduce(name, clock))
+            yield parts
+        finally:
+            for subject in subjects.values():
+                await subject.close()
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Store]:
+    """Open the database alone, for commands that only read."""
+    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def build_policy(settings: Settings) -> ConfiguredPolicy:
+    """Return the policy that the settings describe."""
+    return ConfiguredPolicy(settings.grants())
+
+
+async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) -> Verification:
+    """Recompute the audit log and compare it with the tables and with what witnesses kept."""
+    return await asyncio.to_thread(verify, settings.database, checkpoints)
+
+
+def read_witness(path: Path) -> list[Checkpoint]:
+    """Return the checkpoints that a witness file keeps."""
+    return list(WitnessFile(path).checkpoints())
+
+
+def prepare_state_dir(path: Path) -> None:
+    """Make the directory with mode 0700, or refuse one that others can enter. Raises `ConfigurationError`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"state_dir {path} cannot be made ({error.strerror}). Set another one.") from error
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"state_dir {path} can be entered by others. Run: chmod 700 {path}")
+
+
+def witness_path(settings: Settings) -> Path:
+    """Return where this host's own witness file lies."""
+    return settings.state_dir / "witness.log"
+
+
+def _build(
+    settings: Settings,
+    store: Store,
+    subjects: Mapping[str, Subject],
+    publisher: Publisher,
+    directory: Directory,
+) -> Parts:
+    clock = SystemClock()
+    owner = process_owner()
+    registry = ActionRegistry(action for subject in subjects.values() for action in subject.actions)
+    policy = build_policy(settings)
+    kill_files = _kill_files(settings)
+    buttons = ButtonKey.kept_in(settings.state_dir)
+    executor = ActionExecutor(
+        store=store,
+        registry=registry,
+        policy=policy,
+        directory=directory,
+        kill_files=kill_files,
+        clock=clock,
+        entropy=SystemEntropy(),
+        button_tokens=buttons,
+        publisher=publisher,
+        owner=owner,
+        timing=_timing(settings),
+    )
+    safety = SafetyController(
+        store=store, kill_files=kill_files, policy=policy, directory=directory, clock=clock, publisher=publisher
+    )
+    return Parts(
+        settings=settings,
+        clock=clock,
+        store=store,
+        registry=registry,
+        subjects=subjects,
+        policy=policy,
+        directory=directory,
+        executor=executor,
+        safety=safety,
+        sweeper=Sweeper(store=store, safety=safety, executor=executor, clock=clock, publisher=publisher),
+        reconciler=Reconciler(
+            store=store,
+            attempts=Attempts(
+                policy=policy, registry=registry, kill_files=kill_files, owner=owner, lease=settings.limits.lease
+            ),
+            registry=registry,
+            clock=clock,
+            publisher=publisher,
+        ),
+        intake=Intake(
+            store=store,
+            registry=registry,
+            subjects=tuple(subjects),
+            kill_files=kill_files,
+            clock=clock,
+            publisher=publisher,
+            executor=executor,
+        ),
+        auditor=ActionAuditor(store=store, witness=WitnessFile(witness_path(settings)), clock=clock),
+        kill_files=kill_files,
+        buttons=buttons,
+        publisher=publisher,
+        owner=owner,
+    )
+
+
+def _kill_files(settings: Settings) -> KillFiles:
+    files = DirectoryKillFiles(settings.state_dir, entropy=SystemEntropy())
+    return Ceiling(files) if settings.mode_ceiling is SafetyMode.OBSERVE else files
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(
+        proposal_lifetime=settings.lifetimes(),
+        approval_lifetime=settings.limits.approval_lifetime,
+        lease=settings.limits.lease,
+    )
