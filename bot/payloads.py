@@ -1,0 +1,306 @@
+"""What Slack sends, read once at the edge. What passes is whole and well-formed; the rest is a `BadRequestError`."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from actions.errors import BadRequestError
+from actions.models import Actor, Caller, Seen, Via
+from bot import ids
+
+LONGEST_VALUE: Final = 2_000
+
+
+def _storable(text: str) -> str:
+    # A person's words must not be refused for a stray byte: a kill switch with an odd reason is still a kill switch.
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+_TeamId = Annotated[str, StringConstraints(pattern=r"\A[TE][A-Z0-9]{1,30}\z")]
+_UserId = Annotated[str, StringConstraints(pattern=r"\A[UW][A-Z0-9]{1,30}\z")]
+_AppId = Annotated[str, StringConstraints(pattern=r"\AA[A-Z0-9]{1,30}\z")]
+_ChannelId = Annotated[str, StringConstraints(pattern=r"\A[CDG][A-Z0-9]{1,30}\z")]
+_ViewId = Annotated[str, StringConstraints(pattern=r"\AV[A-Z0-9]{1,30}\z")]
+_Timestamp = Annotated[str, StringConstraints(pattern=r"\A[0-9]{1,13}\.[0-9]{1,6}\z")]
+_Token = Annotated[str, StringConstraints(pattern=r"\A[!-~]{1,255}\z")]
+_Url = Annotated[str, StringConstraints(pattern=r"\Ahttps?://[!-~]{1,2990}\z")]
+_Words = Annotated[str, AfterValidator(_storable)]
+_ProposalId = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def compact(self) -> str:
+        """Return the one spelling that is read again."""
+        return json.dumps(self.model_dump(), separators=(",", ":"))
+
+
+class ButtonValue(_Value):
+    """What Approve and Cancel carry: which proposal, the secret of its card, and the parameters that were shown."""
+
+    p: _ProposalId
+    t: Annotated[str, StringConstraints(pattern=r"\A[!-~]{16,200}\z")]
+    h: Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
+
+
+class ProposalRef(_Value):
+    """What carries no right to decide: the proposal that a Details button or a modal is about."""
+
+    p: _ProposalId
+
+
+V = TypeVar("V", bound=_Value)
+
+
+def _reader(kind: type[V]) -> BeforeValidator:
+    def read(value: object) -> V:
+        if not isinstance(value, str) or len(value) > LONGEST_VALUE:
+            raise ValueError("not one of our values")
+        found = kind.model_validate_json(value)
+        if found.compact() != value:
+            raise ValueError("not spelled as we spell it")
+        return found
+
+    return BeforeValidator(read)
+
+
+_ButtonValue = Annotated[ButtonValue, _reader(ButtonValue)]
+_ProposalRef = Annotated[ProposalRef, _reader(ProposalRef)]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    what: ClassVar[str]
+
+    app_id: _AppId = Field(validation_alias="api_app_id")
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Self:
+        """Read what Slack sent.
+
+        Raises:
+            BadRequestError: naming the first thing that is missing or malformed, never its content.
+        """
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "payload"
+            raise BadRequestError(
+                f"Slack sent {cls.what} that cannot be read (at {where}); nothing was changed. Please try again."
+            ) from None
+
+
+class _Interaction(_Payload):
+    team_id: _TeamId = Field(validation_alias=AliasPath("team", "id"))
+    """The workspace in which it happened."""
+    user_id: _UserId = Field(validation_alias=AliasPath("user", "id"))
+    user_team_id: _TeamId | None = Field(default=None, validation_alias=AliasPath("user", "team_id"))
+    """The person's own workspace, which differs in channels shared with others."""
+
+    @property
+    def actor(self) -> Actor:
+        """The person, named by his own workspace."""
+        return Actor.slack(self.user_team_id or self.team_id, self.user_id)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the person belongs to another workspace."""
+        return self.user_team_id not in {None, self.team_id}
+
+    @property
+    def key(self) -> str:
+        """What is the same only for the same interaction, delivered again."""
+        raise NotImplementedError
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, for the core."""
+        return Caller(actor=self.actor, via=Via.SLACK, key=self.key)
+
+
+class _Press(_Interaction):
+    type: Literal["block_actions"]
+    trigger_id: _Token
+    """Opens a modal; good once, for 3 s."""
+    action_id: _Token = Field(validation_alias=AliasPath("actions", 0, "action_id"))
+    action_ts: _Timestamp = Field(validation_alias=AliasPath("actions", 0, "action_ts"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_action(cls, body: Any) -> Any:
+        actions = body.get("actions") if isinstance(body, Mapping) else None
+        if not isinstance(actions, list) or len(actions) != 1:
+            raise ValueError("not one action")
+        return body
+
+
+class ButtonPress(_Press):
+    """A press of Approve or Cancel on a card."""
+
+    what = "a button press"
+
+    surface: Literal["message"] = Field(validation_alias=AliasPath("container", "type"))
+    channel: _ChannelId = Field(validation_alias=AliasPath("container", "channel_id"))
+    message_ts: _Timestamp = Field(validation_alias=AliasPath("container", "message_ts"))
+    thread: _Timestamp | None = Field(default=None, validation_alias=AliasPath("container", "thread_ts"))
+    """The thread that the card is part of; None if it stands by itself."""
+    response_url: _Url | None = None
+    value: _ButtonValue = Field(validation_alias=AliasPath("actions", 0, "value"))
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal on the card."""
+        return self.value.p
+
+    @property
+    def seen(self) -> Seen:
+        """What was on the card, to be compared with what is stored."""
+        return Seen(
+            button_token=self.value.t,
+            params_hash=self.value.h,
+            team_id=self.team_id,
+            channel_id=self.channel,
+            message_ts=self.message_ts,
+        )
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.channel}:{self.message_ts}:{self.action_id}:{self.action_ts}"
+
+
+class DetailsPress(_Press):
+    """A press of Details, on a card, an answer or the App Home."""
+
+    what = "a button press"
+
+    value: _ProposalRef = Field(validation_alias=AliasPath("actions", 0, "value"))
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal to be shown."""
+        return self.value.p
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.user_id}:{self.action_id}:{self.action_ts}"
+
+
+class HomePress(_Press):
+    """A press of a button in the App Home that is about no proposal, such as the kill switch."""
+
+    what = "a button press"
+
+    surface: Literal["view"] = Field(validation_alias=AliasPath("container", "type"))
+    view_id: _ViewId = Field(validation_alias=AliasPath("container", "view_id"))
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.view_id}:{self.action_id}:{self.action_ts}"
+
+
+class CommandCall(_Interaction):
+    """A slash command."""
+
+    what = "a command"
+
+    team_id: _TeamId
+    user_id: _UserId
+    channel: _ChannelId = Field(validation_alias="channel_id")
+    command: _Token
+    text: _Words = ""
+    trigger_id: _Token
+    response_url: _Url
+
+    @property
+    def verb(self) -> str:
+        """The first word, in lower case; empty if there is none."""
+        return self.text.split(maxsplit=1)[0].lower() if self.text.strip() else ""
+
+    @property
+    def rest(self) -> str:
+        """What follows the first word."""
+        return "".join(self.text.split(maxsplit=1)[1:]).strip()
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.channel}:{self.command}:{self.trigger_id}"
+
+
+class _Entered(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    value: _Words | None = None
+
+
+class _ViewEvent(_Interaction):
+    view_id: _ViewId = Field(validation_alias=AliasPath("view", "id"))
+    view_hash: _Token = Field(validation_alias=AliasPath("view", "hash"))
+    callback_id: _Token = Field(validation_alias=AliasPath("view", "callback_id"))
+    subject: _ProposalRef = Field(validation_alias=AliasPath("view", "private_metadata"))
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal that the modal is about."""
+        return self.subject.p
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.view_id}:{self.callback_id}:{self.view_hash}"
+
+
+class ViewSubmission(_ViewEvent):
+    """A modal that was filled in and sent."""
+
+    what = "a form"
+
+    type: Literal["view_submission"]
+    values: Mapping[str, Mapping[str, _Entered]] = Field(validation_alias=AliasPath("view", "state", "values"))
+
+    def entered(self, field: ids.Field) -> str:
+        """Return what was typed into *field*, without surrounding space; empty if nothing was."""
+        typed = self.values.get(field.value, {}).get(field.value)
+        return (typed.value or "").strip() if typed else ""
+
+
+class ViewClosed(_ViewEvent):
+    """A modal that was closed. Closing is no decision: it changes nothing."""
+
+    what = "a closed form"
+
+    type: Literal["view_closed"]
+
+
+class HomeOpened(_Interaction):
+    """Somebody looked at the app's own tab."""
+
+    what = "an event"
+
+    team_id: _TeamId
+    type: Literal["app_home_opened"] = Field(validation_alias=AliasPath("event", "type"))
+    user_id: _UserId = Field(validation_alias=AliasPath("event", "user"))
+    tab: Literal["home", "messages"] = Field(validation_alias=AliasPath("event", "tab"))
+    event_id: _Token
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:event:{self.event_id}"

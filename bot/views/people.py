@@ -1,0 +1,46 @@
+"""How people and other actors are written: Slack users as mentions, everybody else as text."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from bot.views import blocks
+from bot.views.blocks import Block
+from bot.views.plain import exact
+
+_SLACK_ACTOR: Final = re.compile(r"slack:[TE][A-Z0-9]+/([UW][A-Z0-9]+)")
+_SLACK_USER: Final = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{4,}")
+_NAME: Final = 60
+_MOST_NAMES: Final = 10
+
+
+def person(name: str) -> Block:
+    """Return a configured name as text, and `slack:T…/U…` or a bare user id as a mention.
+
+    Only for people known to the policy: an approver, whoever decided. Never for a name that an alert or client gave.
+    """
+    user_id = _user_id(name)
+    return blocks.user(user_id) if user_id else blocks.text(exact(name, _NAME), bold=True)
+
+
+def people(names: Sequence[str]) -> list[Block]:
+    """Return at most ten people, comma-separated, and how many more there are."""
+    elements: list[Block] = []
+    for name in names[:_MOST_NAMES]:
+        elements += [person(name), blocks.text(", ")]
+    more = len(names) - _MOST_NAMES
+    return [*elements, blocks.text(f"and {more} more")] if more > 0 else elements[:-1]
+
+
+def spoken(names: Sequence[str]) -> str:
+    """Return the same as plain text, for where mentions are not wanted."""
+    shown = ", ".join(exact(_user_id(name) or name, _NAME) for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _user_id(name: str) -> str | None:
+    actor = _SLACK_ACTOR.fullmatch(name)
+    if actor:
+        return actor[1]
+    return name if _SLACK_USER.fullmatch(name) else None

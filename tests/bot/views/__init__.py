@@ -1,0 +1,1 @@
+"""What Slack shows, held up to every status and to hostile text."""
