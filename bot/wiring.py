@@ -28,7 +28,7 @@ from bot.system import ButtonKey, SystemClock, SystemEntropy, process_owner
 from storage.audit_verify import Verification, verify
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
-from storage.witness import WitnessFile
+from storage.witness import Testimony, WitnessFile, read_witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +125,9 @@ async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) ->
     return await asyncio.to_thread(verify, settings.database, checkpoints)
 
 
-def read_witness(path: Path) -> list[Checkpoint]:
-    """Return the checkpoints that a witness file keeps."""
-    return list(WitnessFile(path).checkpoints())
+def testimony_of(path: Path) -> Testimony:
+    """Return what a witness file, or any text with its lines, says. Raises `OSError`."""
+    return read_witness(path)
 
 
 def prepare_state_dir(path: Path) -> None:

@@ -1,6 +1,7 @@
 """What must hold after every step, whatever happened: checked over a store and a ledger of effects."""
 
 from collections import Counter
+from itertools import pairwise
 
 from actions.canonical import digest
 from actions.lifecycle import IN_FLIGHT, PENDING, STATUS_EVENTS, replay
@@ -19,7 +20,7 @@ NOTHING = (ActionStatus.CANCELLED, ActionStatus.EXPIRED, *PENDING)
 
 
 def check(reader: Reader, effects: Counter[str], stored: dict[int, ActionProposal]) -> None:
-    """Assert I1, I2, I4–I7, I9–I11, I13 and I14; *stored* remembers what was seen the last time."""
+    """Assert I1, I2, I4 to I7, I9 to I11, I13 and I14; *stored* remembers what was seen the last time."""
     proposals = everything(reader)
     audit = reader.audit(limit=1_000_000)
     _effects_match(proposals, effects)
@@ -52,7 +53,7 @@ def _effects_match(proposals: list[ActionProposal], effects: Counter[str]) -> No
 
 def _audit_is_a_chain(audit: list[AuditEvent]) -> None:
     assert [event.seq for event in audit] == list(range(1, len(audit) + 1)), "I5: not dense"
-    for before, after in zip(audit, audit[1:], strict=False):
+    for before, after in pairwise(audit):
         assert after.prev == before.hash, f"I5: {after.seq} does not follow {before.seq}"
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,6 @@ from actions.errors import (
     AlreadyApprovedError,
     AlreadyDecidedError,
     ExpiredError,
-    KilledError,
     NotAuthorizedError,
     NotReadyError,
     ObserveOnlyError,
