@@ -111,23 +111,17 @@ def _static(initial: dict[str, Check]) -> Check:
 def _initial_is_an_option(value: Any, pointer: str) -> Iterator[str]:
     if not isinstance(value, dict):
         return
-    offered = [option for option in _offered(value) if isinstance(option, dict)]
-    chosen = value.get("initial_options") or [value["initial_option"]] if _has_initial(value) else []
-    for option in chosen:
-        if option not in offered:
-            yield say("initial option must be one of the options", pointer)
+    offered = _list(value, "options")
+    for group in _list(value, "option_groups"):
+        offered += _list(group, "options")
+    chosen = _list(value, "initial_options") + [value[key] for key in ("initial_option",) if key in value]
+    if any(option not in offered for option in chosen):
+        yield say("initial option must be one of the options", pointer)
 
 
-def _has_initial(value: dict[str, Any]) -> bool:
-    return isinstance(value.get("initial_options"), list) or "initial_option" in value
-
-
-def _offered(value: dict[str, Any]) -> list[Any]:
-    groups = value.get("option_groups")
-    if isinstance(groups, list):
-        return [option for group in groups if isinstance(group, dict) for option in group.get("options", [])]
-    options = value.get("options")
-    return options if isinstance(options, list) else []
+def _list(value: Any, key: str) -> list[Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return list(found) if isinstance(found, list) else []
 
 
 SELECTS: dict[str, Check] = {

@@ -219,7 +219,7 @@ async def running_workspace(
     ids: Ids | None = None,
     ack_seconds: float = ACK_SECONDS,
     event_retry_seconds: tuple[float, ...] = EVENT_RETRY_SECONDS,
-    panels: Sequence[Panel] = (),
+    extra_panels: Sequence[Panel] = (),
 ) -> AsyncIterator[Workspace]:
     """Run a workspace with the default team for the length of an ``async with`` block.
 
@@ -230,7 +230,7 @@ async def running_workspace(
         ids: Where ids and secrets come from.
         ack_seconds: How long a person waits for an acknowledgement; three seconds in Slack.
         event_retry_seconds: The pauses after which an event that was not acknowledged is sent again.
-        panels: Extra buttons for the page.
+        extra_panels: Extra buttons for the page.
     """
     async with aiohttp.ClientSession() as session:
         workspace = Workspace(
@@ -239,7 +239,7 @@ async def running_workspace(
             ids=ids or Ids(),
             ack_seconds=ack_seconds,
             event_retry_seconds=event_retry_seconds,
-            panels=panels,
+            panels=extra_panels,
             session=session,
         )
         populate(workspace.state)

@@ -2,7 +2,7 @@
 //
 // context: {users, channels, names, values, errors, prefix, act(block, element, chosen), confirm(definition), failed(action_id)}
 
-import { el, link } from "/static/dom.js";
+import { busy, el, link } from "/static/dom.js";
 import { control } from "/static/forms.js";
 import { dateText, emoji, emojiNamed, mention, mrkdwn } from "/static/mrkdwn.js";
 
@@ -124,18 +124,11 @@ function element(block, one, context) {
 function button(block, one, context) {
   const node = el("button", {
     type: "button", class: one.style ?? "", "aria-label": one.accessibility_label, title: one.accessibility_label,
-    onclick: async () => {
+    onclick: () => busy(node, async () => {
       if (!(await agreed(one, context))) return;
       if (one.url) window.open(link(one.url, "").href, "_blank", "noopener,noreferrer");
-      node.disabled = true;
-      node.setAttribute("aria-busy", "true");
-      try {
-        await context.act(block, one, null);
-      } finally {
-        node.disabled = false;
-        node.removeAttribute("aria-busy");
-      }
-    },
+      await context.act(block, one, null);
+    }),
   }, emoji(one.text.text));
   return withFailure(node, one, context);
 }

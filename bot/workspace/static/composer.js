@@ -4,37 +4,30 @@ import { post } from "/static/api.js";
 import { el, fill } from "/static/dom.js";
 import { screen } from "/static/screen.js";
 
-const at = (id) => document.getElementById(id);
+const box = document.getElementById("composer-text");
 
-const REASONS = {
-  not_in_channel: "You are not in this channel.",
-  invalid_command: "That is not a valid command here.",
-  is_archived: "This channel is archived.",
-  unreachable: "The workspace does not answer.",
-};
-
-at("composer").addEventListener("submit", async (event) => {
+document.getElementById("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const box = at("composer-text");
   const text = box.value.trim();
   if (!text) return;
-  fill(at("composer-problem"));
-  const where = { user: screen.user, channel: screen.picture.channel };
   box.value = "";
   hint();
-  let answer;
-  if (text.startsWith("/")) {
-    const [command, ...rest] = text.split(" ");
-    answer = await post("command", { ...where, command, text: rest.join(" ").trim() });
-    if (answer.ok && !answer.acked) answer = { ok: false, text: `${command} failed with the error “${answer.error}”.` };
-  } else {
-    answer = await post("message", { ...where, text: escaped(text) });
-  }
-  if (!answer.ok) {
-    fill(at("composer-problem"), answer.text ?? REASONS[answer.error] ?? `That did not work: ${answer.error}.`);
-    if (!box.value) box.value = text;
-  }
+  const sent = await (text.startsWith("/") ? command(text) : say(text));
+  if (!sent && !box.value) box.value = text;
 });
+
+async function say(text) {
+  return (await post("message", { user: screen.user, channel: screen.picture.channel, text: escaped(text) })).ok;
+}
+
+async function command(text) {
+  const [name, ...rest] = text.split(" ");
+  const answer = await post("command", {
+    user: screen.user, channel: screen.picture.channel, command: name, text: rest.join(" ").trim(),
+  });
+  if (answer.ok && !answer.acked) fill(document.getElementById("notice"), `${name} failed with the error “${answer.error}”.`);
+  return answer.ok && answer.acked;
+}
 
 // What a person types is escaped by Slack's client before it is sent.
 function escaped(text) {
@@ -42,9 +35,10 @@ function escaped(text) {
 }
 
 function hint() {
-  const text = at("composer-text").value;
-  const fitting = text.startsWith("/") ? screen.picture.app.commands.filter((one) => one.name.startsWith(text.split(" ")[0])) : [];
-  fill(at("composer-hint"), ...fitting.map((one) => el("span", {}, el("strong", {}, one.name), ` ${one.usage_hint} `, el("em", {}, one.description))));
+  const [name] = box.value.split(" ");
+  const fitting = name.startsWith("/") ? screen.picture.app.commands.filter((one) => one.name.startsWith(name)) : [];
+  fill(document.getElementById("composer-hint"), ...fitting.map((one) => el("span", {},
+    el("strong", {}, one.name), ` ${one.usage_hint} `, el("em", {}, one.description))));
 }
 
-at("composer-text").addEventListener("input", hint);
+box.addEventListener("input", hint);

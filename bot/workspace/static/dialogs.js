@@ -2,7 +2,7 @@
 
 import { clickInView, post } from "/static/api.js";
 import { renderBlocks, textNode } from "/static/blocks.js";
-import { el, fill } from "/static/dom.js";
+import { busy, el, fill } from "/static/dom.js";
 import { contextFor, screen } from "/static/screen.js";
 
 const at = (id) => document.getElementById(id);
@@ -31,11 +31,9 @@ function fillModal(view, values, errors, problem) {
   const submit = view.submit ? el("button", { type: "submit", class: "primary" }, view.submit.text) : null;
   const form = el("form", {
     method: "dialog", novalidate: true,
-    onsubmit: async (event) => {
+    onsubmit: (event) => {
       event.preventDefault();
-      submit.disabled = true;
-      await submitModal(view, body.read());
-      submit.disabled = false;
+      if (submit) busy(submit, () => submitModal(view, body.read()));
     },
   },
     el("div", { class: "dialog-head" },

@@ -24,6 +24,19 @@ export function fill(node, ...children) {
   return append(node, children);
 }
 
+// Runs what a button does, once at a time. It is not disabled meanwhile: a disabled button loses the keyboard's focus.
+export async function busy(button, work) {
+  if (button.hasAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true");
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
+  }
+}
+
 const WEB = new Set(["http:", "https:", "mailto:"]);
 
 // A link, or the plain label where the address is none that a chat should follow.

@@ -1,6 +1,6 @@
 // Draws the messages of a channel, and redraws only those that changed.
 
-import { post } from "/static/api.js";
+import { clickInMessage, post } from "/static/api.js";
 import { renderBlocks } from "/static/blocks.js";
 import { askToConfirm } from "/static/dialogs.js";
 import { el, timeNode } from "/static/dom.js";
@@ -30,12 +30,10 @@ export function drawMessages() {
   const wanted = inOrder(screen.picture.messages);
   const next = new Map();
   let before = null;
-  let added = false;
   for (const { message, isReply } of wanted) {
     const failures = screen.picture.failures.filter((one) => one.ts === message.ts);
     const key = JSON.stringify([message, failures, isReply]);
     const old = drawn.get(message.ts);
-    added ||= !old;
     const node = old?.key === key ? old.node : replaced(old?.node, messageNode(message, failures, isReply));
     next.set(message.ts, { key, node });
     const expected = before ? before.nextSibling : log.firstChild;
@@ -46,8 +44,8 @@ export function drawMessages() {
   drawn = next;
   if (!drawn.size && !log.firstChild) log.append(el("p", { class: "empty" }, "Nothing was said here yet."));
   else if (drawn.size) log.querySelector(".empty")?.remove();
-  if (fresh ? !scrollToLinked() : atEnd && added) log.scrollTop = log.scrollHeight;
-  else if (atEnd) log.scrollTop = log.scrollHeight;
+  const found = fresh && scrollToLinked();
+  if (fresh ? !found : atEnd) log.scrollTop = log.scrollHeight;
 }
 
 // Whoever had the focus in a message that is redrawn keeps it there: on the same control, or on the message itself.
@@ -55,9 +53,7 @@ function replaced(old, node) {
   if (!old) return node;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   old.replaceWith(node);
-  if (focused) {
-    (sameControl(node, focused) ?? node).focus({ preventScroll: true });
-  }
+  if (focused) (sameControl(node, focused) ?? node).focus({ preventScroll: true });
   return node;
 }
 
@@ -132,11 +128,4 @@ function scrollToLinked() {
   node.scrollIntoView({ block: "center" });
   node.focus({ preventScroll: true });
   return true;
-}
-
-function clickInMessage(message, block, element, chosen, read) {
-  return post("click", {
-    user: screen.user, channel: screen.picture.channel, ts: message.ts, block_id: block.block_id, action_id: element.action_id,
-    ...(chosen ? { chosen } : {}), ...(read ? { values: read() } : {}),
-  });
 }

@@ -1,7 +1,7 @@
 // The side of the page: buttons of whoever runs the workspace, and trouble on demand.
 
-import { post } from "/static/api.js";
-import { el, fill } from "/static/dom.js";
+import { post, reason } from "/static/api.js";
+import { busy, el, fill } from "/static/dom.js";
 import { screen } from "/static/screen.js";
 
 const TROUBLE = [
@@ -30,7 +30,7 @@ function panelNode(panel) {
     ...panel.buttons.map((button) => el("div", { class: "panel-button" },
       pressing(button.label, said, async () => {
         const answer = await post("panel", { panel: panel.id, button: button.id });
-        return answer.said ?? `That did not work: ${answer.error}`;
+        return answer.said ?? reason(answer);
       }),
       button.description ? el("p", { class: "hint" }, button.description) : null)),
     said);
@@ -43,22 +43,12 @@ function troubleNode() {
     el("p", {}, "What Slack and networks do on bad days. The app has to cope."),
     ...TROUBLE.map(([label, name, body]) => pressing(label, said, async () => {
       const answer = await post(name, body);
-      return answer.ok ? `Done: ${label.toLowerCase()}.` : `That did not work: ${answer.error}`;
+      return answer.ok ? `Done: ${label.toLowerCase()}.` : reason(answer);
     })),
     said);
 }
 
 function pressing(label, said, press) {
-  const node = el("button", {
-    type: "button",
-    onclick: async () => {
-      node.disabled = true;
-      node.setAttribute("aria-busy", "true");
-      fill(said, await press());
-      node.disabled = false;
-      node.removeAttribute("aria-busy");
-      node.focus({ preventScroll: true });
-    },
-  }, label);
+  const node = el("button", { type: "button", onclick: () => busy(node, async () => fill(said, await press())) }, label);
   return node;
 }

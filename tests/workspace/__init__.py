@@ -1,0 +1,1 @@
+"""The local workspace, tested with the real Slack clients."""
