@@ -1,16 +1,17 @@
 """The audit log: lines that are only ever added, each chained to the one before."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select
 
 from actions.models import AuditEvent, Checkpoint
 from actions.ports import AuditEntry
 from storage.chain import GENESIS, link
 from storage.columns import json_text, microseconds
-from storage.statements import Statements, damaged
+from storage.statements import Row, Statements, damaged
 from storage.tables import AUDIT, CHECKPOINTS
 
 _A = AUDIT.c
@@ -33,15 +34,17 @@ class AuditReads(Statements):
         limit: int = 1_000,
     ) -> list[AuditEvent]:
         """See `actions.ports.Reader.audit`."""
-        wanted: list[ColumnElement[bool]] = [_A.seq > after_seq]
-        if proposal_id is not None:
-            wanted.append(_A.proposal_id == proposal_id)
-        period = _period(since, until)
+        wanted: dict[str, object] = {"after_seq": after_seq, "at_most": limit}
+        period = {name: at for name, at in (("since", since), ("until", until)) if at is not None}
         if period:
-            first, last = self._span(period)
-            wanted += [*period, _A.seq >= first, _A.seq <= last]
-        query = select(AUDIT).where(*wanted).order_by(_A.seq).limit(limit)
-        return [_event(row) for row in self._rows(query)]
+            # The span comes from the index on the time alone, so the cost grows with the period and not with the log.
+            span = self._rows(_span(frozenset(period)), period)[0]
+            if span["first"] is None:
+                return []
+            wanted |= {**period, "after_seq": max(after_seq, span["first"] - 1), "last": span["last"]}
+        if proposal_id is not None:
+            wanted["of_proposal"] = proposal_id
+        return [_event(row) for row in self._rows(_events(frozenset(wanted)), wanted)]
 
     def audit_head(self, at: datetime) -> Checkpoint:
         """See `actions.ports.Reader.audit_head`."""
@@ -56,12 +59,7 @@ class AuditReads(Statements):
 
     def _head(self) -> tuple[int, str]:
         row = self._first(_HEAD)
-        return (0, GENESIS) if row is None else (row.seq, row.hash)
-
-    def _span(self, period: list[ColumnElement[bool]]) -> tuple[int, int]:
-        # Reads only the index on the time, so the cost grows with the period and not with the log.
-        row = self._first(select(func.min(_A.seq).label("first"), func.max(_A.seq).label("last")).where(*period))
-        return (1, 0) if row is None or row.first is None else (row.first, row.last)
+        return (0, GENESIS) if row is None else (row["seq"], row["hash"])
 
 
 class AuditWrites(AuditReads):
@@ -109,27 +107,28 @@ class AuditWrites(AuditReads):
         )
 
 
-def _period(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    period: list[ColumnElement[bool]] = []
-    if since is not None:
-        period.append(_A.at >= since)
-    if until is not None:
-        period.append(_A.at < until)
-    return period
+@lru_cache
+def _span(period: frozenset[str]) -> Select[Any]:
+    return select(func.min(_A.seq).label("first"), func.max(_A.seq).label("last")).where(*_within(period))
 
 
-def _event(row: Row[Any]) -> AuditEvent:
+@lru_cache
+def _events(wanted: frozenset[str]) -> Select[Any]:
+    query = select(AUDIT).where(_A.seq > bindparam("after_seq"), *_within(wanted))
+    if "last" in wanted:
+        query = query.where(_A.seq <= bindparam("last"))
+    if "of_proposal" in wanted:
+        query = query.where(_A.proposal_id == bindparam("of_proposal"))
+    return query.order_by(_A.seq).limit(bindparam("at_most"))
+
+
+def _within(period: frozenset[str]) -> list[ColumnElement[bool]]:
+    limits = {"since": _A.at >= bindparam("since"), "until": _A.at < bindparam("until")}
+    return [limits[name] for name in sorted(period & limits.keys())]
+
+
+def _event(row: Row) -> AuditEvent:
     try:
-        return AuditEvent(
-            seq=row.seq,
-            at=row.at,
-            proposal_id=row.proposal_id,
-            event=row.event,
-            actor=row.actor,
-            via=row.via,
-            data=orjson.loads(row.data),
-            prev=row.prev,
-            hash=row.hash,
-        )
+        return AuditEvent(**{**row, "data": orjson.loads(row["data"])})
     except (ValueError, TypeError) as error:
         raise damaged(error) from error

@@ -1,12 +1,12 @@
 """The control rows: may anything be changed? What cannot be read means observe."""
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from actions.models import EVERYTHING, Control, ReasonCode, SafetyMode
 from storage.columns import from_microseconds, microseconds
-from storage.statements import Statements, upsert
+from storage.statements import Row, Statements, upsert
 from storage.tables import CONTROL
 
 _ONE: Final = select(CONTROL).where(CONTROL.c.scope == bindparam("wanted"))
@@ -62,17 +62,17 @@ class ControlWrites(ControlReads):
         )
 
 
-def _control(row: Row[Any]) -> Control:
+def _control(row: Row) -> Control:
     try:
         return Control(
-            scope=row.scope,
-            mode=SafetyMode(row.mode),
-            epoch=int(row.epoch),
-            changed_by=row.changed_by,
-            changed_at=None if row.changed_at is None else from_microseconds(row.changed_at),
-            reason=row.reason,
-            stopped_as=ReasonCode(row.stopped_as),
+            scope=row["scope"],
+            mode=SafetyMode(row["mode"]),
+            epoch=int(row["epoch"]),
+            changed_by=row["changed_by"],
+            changed_at=None if row["changed_at"] is None else from_microseconds(row["changed_at"]),
+            reason=row["reason"],
+            stopped_as=ReasonCode(row["stopped_as"]),
         )
     except (ValueError, TypeError):
         # Whoever damaged it must not thereby switch to execute.
-        return Control(scope=row.scope)
+        return Control(scope=row["scope"])

@@ -2,13 +2,14 @@
 
 from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket, TicketStatus
 from storage.columns import json_text
-from storage.statements import Statements, build, damaged, upsert
+from storage.statements import Row, Statements, build, damaged, upsert
 from storage.tables import DIAGNOSES, TICKETS
 
 _D = DIAGNOSES.c
@@ -45,12 +46,9 @@ class DiagnosisReads(Statements):
 
     def tickets(self, *, subject: str | None = None, open_only: bool = True) -> list[Ticket]:
         """See `actions.ports.Reader.tickets`."""
-        query = select(TICKETS).order_by(_T.opened_at, _T.key)
-        if subject is not None:
-            query = query.where(_T.subject == subject)
-        if open_only:
-            query = query.where(_T.status == TicketStatus.OPEN)
-        return [build(Ticket, row) for row in self._rows(query)]
+        wanted = {} if subject is None else {"of_subject": subject}
+        query = _tickets(of_one_subject=subject is not None, open_only=open_only)
+        return [build(Ticket, row) for row in self._rows(query, wanted)]
 
 
 class DiagnosisWrites(DiagnosisReads):
@@ -91,9 +89,17 @@ class DiagnosisWrites(DiagnosisReads):
         self._count(_SAVE, {name: getattr(ticket, name) for name in _TICKET})
 
 
-def _diagnosis(row: Row[Any]) -> Diagnosis:
+@lru_cache
+def _tickets(*, of_one_subject: bool, open_only: bool) -> Select[Any]:
+    query = select(TICKETS).order_by(_T.opened_at, _T.key)
+    if of_one_subject:
+        query = query.where(_T.subject == bindparam("of_subject"))
+    return query.where(_T.status == TicketStatus.OPEN) if open_only else query
+
+
+def _diagnosis(row: Row) -> Diagnosis:
     try:
-        output = DiagnosisOutput.model_validate_json(row.output)
+        output = DiagnosisOutput.model_validate_json(row["output"])
     except ValueError as error:
         raise damaged(error) from error
-    return Diagnosis(**{**row._mapping, "output": output})  # noqa: SLF001 - the documented way to a row's names
+    return build(Diagnosis, {**row, "output": output})

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from sqlalchemy import Connection, Engine, NullPool, Pool, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from actions.errors import ConfigurationError
 from storage.database_file import DatabaseFile
@@ -51,16 +51,14 @@ def connect(file: DatabaseFile, *, busy_timeout: float, read_only: bool = False)
     return connection
 
 
-def build_engine(file: DatabaseFile, *, busy_timeout: float, read_only: bool = False, connections: int = 0) -> Engine:
-    """Return an engine whose connections come from `connect`; without *connections* it keeps none open."""
-    pool: type[Pool] = QueuePool if connections else NullPool
-    sizes = {"pool_size": connections, "max_overflow": 0} if connections else {}
+def build_engine(file: DatabaseFile, *, busy_timeout: float, read_only: bool = False) -> Engine:
+    """Return an engine whose connections come from `connect`; it keeps none open for later."""
     return create_engine(
         "sqlite://",
         creator=lambda: connect(file, busy_timeout=busy_timeout, read_only=read_only),
-        poolclass=pool,
+        poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
-        **sizes,
+        paramstyle="named",
     )
 
 

@@ -16,7 +16,7 @@ _WAL_WRITE_LOCK: Final = 120
 """The byte of the -shm file that the one writer of a database in WAL mode locks."""
 
 
-def translated(error: Exception, path: Path) -> Exception:
+def translated(error: BaseException, path: Path) -> BaseException:
     """Return what the caller should see: a `StorageError` for the database's own errors, all others as they are."""
     match error:
         case DBAPIError(orig=sqlite3.Error() as original):

@@ -36,7 +36,7 @@ class InboxReads(Statements):
     def lease_holder(self, name: str, now: datetime) -> str | None:
         """See `actions.ports.Reader.lease_holder`."""
         row = self._first(_HOLDER, {"wanted": name, "now": now})
-        return None if row is None else row.owner
+        return None if row is None else str(row["owner"])
 
 
 class InboxWrites(InboxReads):

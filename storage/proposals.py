@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, exists, func, or_, select, text, update
 
 from actions.lifecycle import IN_FLIGHT, PENDING
 from actions.models import EVERYTHING, ActionProposal, ActionRecord, ActionStatus, Approval
@@ -41,8 +42,11 @@ _LEASES_RUN_OUT: Final = (
 # One query for each status: an index on (status, id) then finds the oldest without sorting.
 _EARLIER_EPOCHS: Final = (
     select(PROPOSALS)
-    .outerjoin(_everywhere, _everywhere.c.scope == EVERYTHING)
-    .outerjoin(_here, _here.c.scope == _P.subject)
+    .select_from(
+        PROPOSALS.outerjoin(_everywhere, _everywhere.c.scope == EVERYTHING).outerjoin(
+            _here, _here.c.scope == _P.subject
+        )
+    )
     .where(
         _P.status == bindparam("wanted"),
         or_(
@@ -120,18 +124,17 @@ class ProposalReads(Statements):
         limit: int = 50,
     ) -> list[ActionProposal]:
         """See `actions.ports.Reader.proposals`."""
-        wanted: list[ColumnElement[bool]] = []
-        if subject is not None:
-            wanted.append(_P.subject == subject)
-        if diagnosis_id is not None:
-            wanted.append(_P.diagnosis_id == diagnosis_id)
-        if before_id is not None:
-            wanted.append(_P.id < before_id)
-        newest = select(PROPOSALS).where(*wanted).order_by(_P.id.desc()).limit(limit)
+        filters = {"of_subject": subject, "of_diagnosis": diagnosis_id, "before_id": before_id}
+        wanted = {name: value for name, value in filters.items() if value is not None}
         if not statuses:
-            return self._proposals(newest)
+            return self._proposals(_newest(frozenset(wanted)), {**wanted, "at_most": limit})
         # One query for each status: an index on (status, id) then finds the newest without sorting.
-        found = [one for status in set(statuses) for one in self._proposals(newest.where(_P.status == status))]
+        newest = _newest(frozenset({*wanted, "of_status"}))
+        found = [
+            one
+            for status in set(statuses)
+            for one in self._proposals(newest, {**wanted, "of_status": status, "at_most": limit})
+        ]
         return sorted(found, key=lambda proposal: -proposal.id)[:limit]
 
     def pending_of_earlier_epochs(self, limit: int) -> list[ActionProposal]:
@@ -166,9 +169,7 @@ class ProposalReads(Statements):
         row = self._first(statement, parameters)
         return None if row is None else build(ActionProposal, row)
 
-    def _proposals(
-        self, statement: Select[Any], parameters: Mapping[str, object] | None = None
-    ) -> list[ActionProposal]:
+    def _proposals(self, statement: Select[Any], parameters: Mapping[str, object]) -> list[ActionProposal]:
         return [build(ActionProposal, row) for row in self._rows(statement, parameters)]
 
 
@@ -204,6 +205,18 @@ class ProposalWrites(ProposalReads):
     def save_record(self, record: ActionRecord) -> None:
         """See `actions.ports.Transaction.save_record`."""
         self._count(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
+
+
+@lru_cache
+def _newest(wanted: frozenset[str]) -> Select[Any]:
+    filters = {
+        "of_status": _P.status == bindparam("of_status"),
+        "of_subject": _P.subject == bindparam("of_subject"),
+        "of_diagnosis": _P.diagnosis_id == bindparam("of_diagnosis"),
+        "before_id": _P.id < bindparam("before_id"),
+    }
+    query = select(PROPOSALS).where(*(filters[name] for name in sorted(wanted)))
+    return query.order_by(_P.id.desc()).limit(bindparam("at_most"))
 
 
 def require_changeable(changes: Mapping[str, object]) -> None:

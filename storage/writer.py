@@ -5,11 +5,8 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +16,7 @@ from actions.ports import Transaction
 from storage.database_file import DatabaseFile
 from storage.engine import driver_says
 from storage.failures import NOTHING, is_disk_error, translated
+from storage.handover import Answer, Request, give
 from storage.unit_of_work import SqlTransaction
 
 T = TypeVar("T")
@@ -28,28 +26,6 @@ BATCH: Final = 256
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    work: Callable[[Transaction], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    request: _Request
-    value: Any = None
-    error: BaseException | None = None
-
-    def give(self) -> None:
-        if self.request.future.done():  # whoever asked was cancelled meanwhile
-            return
-        if self.error is None:
-            self.request.future.set_result(self.value)
-        else:
-            self.request.future.set_exception(self.error)
-
-
 class Writer:
     """Owns *connection* from `start` to `close`."""
 
@@ -57,7 +33,7 @@ class Writer:
         self._connection = connection
         self._file = file
         self._limit = limit
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
         self._closed = False
         self._disk_failed: StorageError | None = None
@@ -75,10 +51,10 @@ class Writer:
                 f"{self._limit:,} changes already wait for the database {self._file.path}; {NOTHING}. "
                 "Try again in a few seconds."
             )
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Request(work=work, loop=loop, future=future))
-        return await future
+        request = Request.here(work)
+        self._queue.put(request)
+        stored: T = await request.future
+        return stored
 
     async def close(self) -> None:
         """Finish what waits, then close the connection. Nothing can be written afterwards."""
@@ -90,24 +66,27 @@ class Writer:
     def _serve(self) -> None:
         try:
             while (first := self._queue.get()) is not None:
-                _give(self._serve_batch(first))
+                give(self._serve_batch(first))
         finally:
             self._connection.close()
 
-    def _serve_batch(self, first: _Request) -> list[_Answer]:
-        batch = [first]
-        answers: list[_Answer] = []
+    def _serve_batch(self, first: Request) -> list[Answer]:
         try:
             self._begin()
-            batch += self._waiting(BATCH - 1)
-            answers += [self._attempt(request) for request in batch]
+        except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
+            # Whoever queued up meanwhile has waited for the lock just as long.
+            return self._refuse([first, *self._waiting(self._limit)], error)
+        batch = [first, *self._waiting(BATCH - 1)]
+        answers: list[Answer] = []
+        try:
+            for request in batch:
+                answers.append(self._attempt(request))  # noqa: PERF401 - those made before an error still count
             self._commit()
-        except (sqlite3.Error, SQLAlchemyError, StorageError) as error:
+        except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             self._roll_back(error)
-            if not answers:
-                # The lock was not to be had: whoever queued up meanwhile has waited for it just as long.
-                batch += self._waiting(self._limit)
-            return self._all_failed(batch, answers, error)
+            failed = [answer for answer in answers if answer.error is not None]
+            done = {id(answer.request) for answer in failed}
+            return failed + self._refuse([request for request in batch if id(request) not in done], error)
         return answers
 
     def _begin(self) -> None:
@@ -119,22 +98,24 @@ class Writer:
         self._file.require_pinned()
         driver_says(self._connection, "COMMIT")
 
-    def _attempt(self, request: _Request) -> _Answer:
+    def _attempt(self, request: Request) -> Answer:
         driver_says(self._connection, "SAVEPOINT unit")
         try:
             value = request.work(SqlTransaction(self._connection))
-        except BaseException as error:  # noqa: BLE001 - boundary: whatever a unit of work raises belongs to its caller
+        except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
+            if is_disk_error(error):
+                raise
             # If SQLite gave up the whole transaction these fail too, and so does the batch.
             driver_says(self._connection, "ROLLBACK TO unit")
             driver_says(self._connection, "RELEASE unit")
-            return _Answer(request=request, error=self._for_caller(error))
+            return Answer(request=request, error=translated(error, self._file.path))
         driver_says(self._connection, "RELEASE unit")
-        return _Answer(request=request, value=value)
+        return Answer(request=request, value=value)
 
     def _roll_back(self, error: Exception) -> None:
         if is_disk_error(error):
             # After a failed write the disk may claim success for data it dropped; only a new start looks afresh.
-            self._disk_failed = StorageError(str(self._for_caller(error)))
+            self._disk_failed = StorageError(str(translated(error, self._file.path)))
         try:
             if self._in_transaction():
                 driver_says(self._connection, "ROLLBACK")
@@ -145,18 +126,14 @@ class Writer:
         driver = self._connection.connection.driver_connection
         return isinstance(driver, sqlite3.Connection) and driver.in_transaction
 
-    def _all_failed(self, batch: list[_Request], answers: list[_Answer], error: Exception) -> list[_Answer]:
-        own = {id(answer.request): answer for answer in answers if answer.error is not None}
-        shared = self._for_caller(error)
-        return [own.get(id(request), _Answer(request=request, error=shared)) for request in batch]
+    def _refuse(self, requests: list[Request], error: Exception) -> list[Answer]:
+        sentence = str(translated(error, self._file.path))
+        if not isinstance(error, sqlite3.Error | SQLAlchemyError | StorageError):
+            log.error("the writer met an error of its own", exc_info=error)
+        return [Answer(request=request, error=StorageError(sentence)) for request in requests]
 
-    def _for_caller(self, error: BaseException) -> BaseException:
-        if isinstance(error, StopIteration):
-            return RuntimeError("a unit of work raised StopIteration")  # which no future can carry
-        return translated(error, self._file.path) if isinstance(error, Exception) else error
-
-    def _waiting(self, limit: int) -> list[_Request]:
-        found: list[_Request] = []
+    def _waiting(self, limit: int) -> list[Request]:
+        found: list[Request] = []
         while len(found) < limit:
             try:
                 request = self._queue.get_nowait()
@@ -167,19 +144,3 @@ class Writer:
                 break
             found.append(request)
         return found
-
-
-def _give(answers: list[_Answer]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = defaultdict(list)
-    for answer in answers:
-        by_loop[answer.request.loop].append(answer)
-    for loop, mine in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(partial(_give_here, mine))
-        except RuntimeError:
-            log.warning("%d answers had nobody left to hear them: their event loop was closed", len(mine))
-
-
-def _give_here(answers: list[_Answer]) -> None:
-    for answer in answers:
-        answer.give()

@@ -1,0 +1,78 @@
+"""Reading: a few threads, each with a connection of its own that can write nothing."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from actions.errors import StorageError
+from actions.ports import Reader
+from storage.database_file import DatabaseFile
+from storage.engine import driver_says
+from storage.failures import translated
+from storage.handover import Answer, Request, give
+from storage.unit_of_work import SqlReader
+
+T = TypeVar("T")
+_THREADS: Final = 4
+
+
+class Readers:
+    """Answers queries, each from one snapshot, without waiting for the writer."""
+
+    def __init__(self, engine: Engine, file: DatabaseFile) -> None:
+        self._engine = engine
+        self._file = file
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"storage-reader-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to serve."""
+        for thread in self._threads:
+            thread.start()
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """See `actions.ports.Store.read`."""
+        if self._closed:
+            raise StorageError(f"The database {self._file.path} was closed. Start operator again.")
+        request = Request.here(query)
+        self._queue.put(request)
+        found: T = await request.future
+        return found
+
+    def close(self) -> None:
+        """Answer what waits, then close the connections. Blocks."""
+        self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        connection: Connection | None = None
+        try:
+            while (request := self._queue.get()) is not None:
+                try:
+                    self._file.require_pinned()
+                    connection = connection or self._engine.connect()
+                    answer = Answer(request=request, value=_snapshot(connection, request.work))
+                except BaseException as error:  # noqa: BLE001 - boundary: whatever a query raises belongs to its caller
+                    answer = Answer(request=request, error=translated(error, self._file.path))
+                give([answer])
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def _snapshot(connection: Connection, query: Callable[[Reader], Any]) -> Any:
+    driver_says(connection, "BEGIN")
+    try:
+        return query(SqlReader(connection))
+    finally:
+        driver_says(connection, "ROLLBACK")
