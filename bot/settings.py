@@ -207,7 +207,7 @@ class Limits(_Section):
 
 
 class Settings(BaseSettings):
-    """Everything that can be configured. `load` reads it from the file and the environment."""
+    """Everything that can be configured. `load` reads it, and makes its paths absolute."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True, validate_default=True
@@ -274,12 +274,7 @@ class Settings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _usable_database(cls, value: str) -> str:
-        return database_url(value, Path.cwd())
-
-    @field_validator("state_dir")
-    @classmethod
-    def _absolute_state_dir(cls, value: Path) -> Path:
-        return Path.cwd() / value
+        return database_url(value, Path())
 
     @model_validator(mode="wrap")
     @classmethod

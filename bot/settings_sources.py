@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,17 +84,11 @@ class File(PydanticBaseSettingsSource):
         secrets = list(secrets_in(table))
         if secrets:
             raise refusal(secrets)
-        home = self._path.parent
-        database, state_dir = table.get("database", DEFAULT_DATABASE), table.get("state_dir", DEFAULT_STATE_DIR)
-        if isinstance(database, str):
-            table["database"] = _seen_from(home, database)
-        if isinstance(state_dir, str):
-            table["state_dir"] = str(home / state_dir)
-        return table
+        return _seen_from(self._path.parent, {"database": DEFAULT_DATABASE, "state_dir": DEFAULT_STATE_DIR} | table)
 
 
 class Environment(PydanticBaseSettingsSource):
-    """`OPERATOR__SECTION__KEY` in any case, and the secrets. Lists and tables are written as JSON."""
+    """`OPERATOR__SECTION__KEY` in any case, and the secrets. Lists and tables are JSON; paths are seen from here."""
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
@@ -113,7 +108,7 @@ class Environment(PydanticBaseSettingsSource):
         for name, text in sorted(self._environ.items()):
             if text and name.upper().startswith(PREFIX):
                 _put(found, name, _value(name, text))
-        return found
+        return _seen_from(Path.cwd(), found)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -129,11 +124,14 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Run as the bot's own user.") from None
 
 
-def _seen_from(home: Path, database: str) -> str:
-    try:
-        return database_url(database, home)
-    except ValueError:
-        return database  # told together with everything else that is wrong
+def _seen_from(home: Path, table: dict[str, Any]) -> dict[str, Any]:
+    database, state_dir = table.get("database"), table.get("state_dir")
+    if isinstance(database, str):
+        with suppress(ValueError):  # told together with everything else that is wrong
+            table["database"] = database_url(database, home)
+    if isinstance(state_dir, str):
+        table["state_dir"] = str(home / state_dir)
+    return table
 
 
 def _value(name: str, text: str) -> Any:

@@ -289,11 +289,12 @@ def test_databases_that_cannot_be_used_are_refused(home: Path, database: str) ->
     assert "Expected sqlite:///FILE or postgresql+psycopg://HOST/NAME" in refused()
 
 
-def test_settings_can_be_made_without_file_and_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("home")
+def test_settings_can_be_made_without_file_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-not-this")
     table = tomllib.loads(WHOLE)
 
     settings = Settings(**table)
 
     assert settings.slack_bot_token is None
-    assert settings.database == f"sqlite:///{home}/data/operator.db"
+    assert settings.database == "sqlite:///data/operator.db"

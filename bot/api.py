@@ -1,0 +1,111 @@
+"""`/api/v1`: diagnoses in, actions out; for whoever holds the ingest token, which lets nobody approve."""
+
+import math
+from typing import Final, Protocol
+
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actions.diagnosis.intake import Receipt, Submission
+from actions.errors import UnknownProposalError
+from actions.models import ActionStatus, Via
+from actions.ports import Clock, Dossier, Reader, Store
+from bot.action_json import action_json
+from bot.ingest import read_body, receipt_json, require_key, submission
+from bot.request_guards import answer, is_number, number, read_capped, require_json, require_token
+from bot.settings import Settings
+from bot.token_bucket import TokenBucket
+
+MAX_PAGE: Final = 200
+
+
+class Taker(Protocol):
+    """Where diagnoses are handed in: `actions.diagnosis.intake.Intake`."""
+
+    async def submit(self, submission: Submission) -> Receipt:
+        """See `Intake.submit`."""
+        ...
+
+
+class Diagnoses:
+    """`POST /api/v1/diagnoses`."""
+
+    def __init__(self, *, settings: Settings, intake: Taker, clock: Clock) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._bucket = TokenBucket(per_minute=settings.limits.diagnoses_per_minute, clock=clock)
+
+    async def post(self, request: Request) -> Response:
+        """Take a diagnosis in: 202 with what became of it, or 4xx and nothing was stored."""
+        require_token(request, self._settings)
+        wait = self._bucket.take()
+        if wait:
+            raise HTTPException(
+                429, "Too many diagnoses at once; nothing was stored.", {"Retry-After": str(math.ceil(wait))}
+            )
+        require_json(request)
+        key = request.headers.get("idempotency-key")
+        known = None if key is None else require_key(key)
+        body = read_body(await read_capped(request), allowed_channels=self._settings.allowed_channels)
+        receipt = await self._intake.submit(submission(body, via=Via.HTTP, key=known))
+        return answer(receipt_json(receipt), status=202)
+
+
+class Actions:
+    """`GET /api/v1/actions` and `GET /api/v1/actions/ID`."""
+
+    def __init__(self, *, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+
+    async def list(self, request: Request) -> Response:
+        """Return the newest first; `before` pages on."""
+        require_token(request, self._settings)
+        page = Page(request.query_params)
+        found = await self._store.read(page.read)
+        more = len(found) == page.limit
+        return answer(
+            {
+                "actions": [action_json(dossier) for dossier in found],
+                "next_before": found[-1].proposal.id if more else None,
+            }
+        )
+
+    async def show(self, request: Request) -> Response:
+        """Return one action."""
+        require_token(request, self._settings)
+        word = request.path_params["proposal_id"]
+        if not is_number(word):
+            raise HTTPException(404, "The id of an action is a number. GET /api/v1/actions lists them.")
+        dossier = await self._store.read(lambda reader: reader.dossier(int(word)))
+        if dossier is None:
+            raise UnknownProposalError(int(word))
+        return answer(action_json(dossier))
+
+
+class Page:
+    """Which actions are asked for."""
+
+    def __init__(self, query: QueryParams) -> None:
+        unknown = sorted(query.keys() - {"status", "subject", "before", "limit"})
+        if unknown:
+            raise HTTPException(422, f"{unknown[0][:40]!r} is no filter. There are: status, subject, before, limit.")
+        self.statuses = tuple(_status(word) for value in query.getlist("status") for word in value.split(","))
+        self.subject = query.get("subject")
+        self.before = number(query, "before", 1, 2**53) if "before" in query else None
+        self.limit = number(query, "limit", 1, MAX_PAGE) if "limit" in query else 50
+
+    def read(self, reader: Reader) -> list[Dossier]:
+        """Return the page, read at one moment."""
+        found = reader.proposals(statuses=self.statuses, subject=self.subject, before_id=self.before, limit=self.limit)
+        return [dossier for one in found if (dossier := reader.dossier(one.id)) is not None]
+
+
+def _status(word: str) -> ActionStatus:
+    try:
+        return ActionStatus(word.strip().lower())
+    except ValueError:
+        known = ", ".join(status.value for status in ActionStatus)
+        raise HTTPException(422, f"{word[:40]!r} is no status. There are: {known}.") from None
