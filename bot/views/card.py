@@ -36,8 +36,6 @@ class CardView:
     now: datetime
     undo_hint: str | None
     """How it could be taken back; None if it could not."""
-    intended_channel: str | None = None
-    """Where it should have been posted, if the bot is not a member there."""
 
 
 def card(view: CardView) -> Message:
@@ -88,11 +86,11 @@ def _headline(view: CardView) -> Block:
 
 
 def _standing(view: CardView, room: Room) -> list[Block]:
-    said: list[Block] = []
-    if view.dossier.proposal.status is not ActionStatus.VALIDATED:
-        said = [blocks.section(blocks.text(headline(view.dossier, view.now).meaning)), *_outcome(view, room)]
-    said += sections.misplaced(view.intended_channel)
-    return [blocks.rich_text(*said)] if said else []
+    # While people decide, the header says it all, and what is wrong comes first.
+    if view.dossier.proposal.status is ActionStatus.VALIDATED:
+        return []
+    meaning = blocks.section(blocks.text(headline(view.dossier, view.now).meaning))
+    return [blocks.rich_text(meaning, *_outcome(view, room))]
 
 
 def _outcome(view: CardView, room: Room) -> list[Block]:

@@ -32,8 +32,6 @@ class DiagnosisView:
     since: tuple[LaterProposal, ...] = ()
     refused: tuple[str, ...] = ()
     """Why recommendations were not proposed, one sentence each."""
-    intended_channel: str | None = None
-    """Where it should have been posted, if the bot is not a member there."""
 
 
 def diagnosis_message(view: DiagnosisView) -> Message:
@@ -47,7 +45,7 @@ def _content(view: DiagnosisView, room: Room) -> list[Block]:
         blocks.header(f"{severity} · {_state(view)}"),
         sections.diagnosis(view.diagnosis, room, view.now),
         *_recommended(view, room),
-        blocks.rich_text(*_next(view, room), *sections.misplaced(view.intended_channel)),
+        blocks.rich_text(*_next(view, room)),
     ]
 
 

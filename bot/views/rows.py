@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final
 
 from actions.models import ActionProposal
-from actions.ports import MessageRef
 from bot.views import blocks
 from bot.views.blocks import Block
 from bot.views.headline import short
@@ -34,8 +33,3 @@ def rows(proposals: Sequence[ActionProposal], total: int, *, most: int, now: dat
     shown = [row(proposal, now) for proposal in proposals[:most]]
     more = total - len(shown)
     return blocks.bullets([*shown, *([[blocks.text(f"and {more} more: /operator list")]] if more > 0 else [])])
-
-
-def permalink(workspace_url: str, message: MessageRef) -> str:
-    """Return the address of a message, given the workspace's as auth.test answers it."""
-    return f"{workspace_url.rstrip('/')}/archives/{message.channel_id}/p{message.ts.replace('.', '')}"

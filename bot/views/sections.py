@@ -141,16 +141,6 @@ def outcome(dossier: Dossier, room: Room) -> list[Block]:
     return said + by + (_attempt(dossier.record, room) if dossier.record else [])
 
 
-def misplaced(intended_channel: str | None) -> list[Block]:
-    """Where it belongs, if the app could not post it there."""
-    if intended_channel is None:
-        return []
-    said = (
-        f"Meant for {exact(intended_channel, 80)}, where this app is not a member. Invite it there to get these there."
-    )
-    return [blocks.section(blocks.text(said))]
-
-
 def settled_by(dossier: Dossier) -> tuple[str, Block] | None:
     """Return who ended it, with a word for how, where that was a person."""
     ending = next((event for event in reversed(dossier.audit) if event.event in _ENDINGS), None)

@@ -185,7 +185,6 @@ class Attacker:
             approvers=self.choose([(), ("ann", "slack:T1/UBO"), ("U012ABCDEF",) * 30]),
             now=NOW,
             undo_hint=self.choose([None, self.text()]),
-            intended_channel=self.choose([None, self.text()]),
         )
 
     def facts(self) -> tuple[Fact, ...]:

@@ -169,7 +169,6 @@ def a_dossier(**changes: Any) -> Dossier:
 
 def a_card(*, button_token: str | None = TOKEN, approvers: tuple[str, ...] = ("ann", "bo"), **changes: Any) -> CardView:
     undo_hint = changes.pop("undo_hint", None)
-    intended_channel = changes.pop("intended_channel", None)
     return CardView(
         dossier=a_dossier(**changes),
         title=TITLE,
@@ -177,5 +176,4 @@ def a_card(*, button_token: str | None = TOKEN, approvers: tuple[str, ...] = ("a
         approvers=approvers,
         now=NOW,
         undo_hint=undo_hint,
-        intended_channel=intended_channel,
     )

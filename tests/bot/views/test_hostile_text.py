@@ -117,7 +117,6 @@ def test_no_diagnosis_can_be_turned_against_its_reader(seed: int) -> None:
         now=NOW,
         since=attacker.many((LaterProposal(proposal=a_proposal(**attacker.proposal()), link=LINK),)),
         refused=attacker.many((attacker.text(),)),
-        intended_channel=attacker.text(),
     )
 
     assert message_faults(diagnosis_message(view), links=(LINK,)) == []
