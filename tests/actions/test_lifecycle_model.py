@@ -217,8 +217,8 @@ class Lifecycle(RuleBasedStateMachine):
         proposal = self.pick(index, "approved") or self.pick(index)
         assert proposal is not None
         expected = self.refusal_to_run(proposal)
-        self.rig.target.hold[proposal.mark] = asyncio.Event()
-        began = self.rig.target.began.setdefault(proposal.mark, asyncio.Event())
+        self.rig.target.hold.setdefault(proposal.mark, asyncio.Event())
+        began = self.rig.target.began[proposal.mark] = asyncio.Event()
         assert self.run(self.until_it_begins(proposal, began)) is expected
         if expected is None:
             proposal.status = "executing"
@@ -318,7 +318,7 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def the_invariants_hold(self) -> None:
         if hasattr(self, "rig"):
-            self.run(self.rig.store.read(lambda r: check(r, self.rig.target.ledger, self.stored)))  # type: ignore[func-returns-value]
+            self.run(self.rig.store.read(lambda r: check(r, self.rig.target.ledger, self.stored)))
 
     @invariant()
     def the_model_agrees(self) -> None:
