@@ -10,6 +10,7 @@ from actions.policy import ConfiguredPolicy
 from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Reader, Store
 from actions.registry import ActionRegistry
 from bot.delivery import NotYetError, Shown
+from bot.digest_data import DigestOrder, gather
 from bot.links import Links
 from bot.views.announcement import AnnouncementView, announcement
 from bot.views.card import CardView, card
@@ -59,7 +60,7 @@ class CardPresenter:
             case OutboxKind.ANNOUNCEMENT:
                 return await self._announcement(int(item.ref))
             case OutboxKind.DIGEST:
-                return self._digest(item)
+                return await self._digest(item)
             case OutboxKind.NOTICE:
                 return None
 
@@ -130,6 +131,11 @@ class CardPresenter:
             return None
         event, in_flight = found
         return self._shown(announcement(AnnouncementView(event=event, in_flight=in_flight)), self._channel)
+
+    async def _digest(self, item: OutboxItem) -> Shown:
+        order = DigestOrder.of(item)
+        data = await self._store.read(lambda reader: gather(reader, order))
+        return self._shown(digest(data), order.channel or self._channel)
 
     def _refusals(self, diagnosis: Diagnosis) -> tuple[str, ...]:
         refusals = (refusal_of(self._registry, one) for one in diagnosis.output.recommended_actions)

@@ -278,11 +278,11 @@ class Service:
         ]
         try:
             for handler in handlers:
-                await handler.connect_async()
+                await handler.connect_async()  # type: ignore[no-untyped-call]
             yield
         finally:
             for handler in handlers:
-                await handler.close_async()
+                await handler.close_async()  # type: ignore[no-untyped-call]
 
     @asynccontextmanager
     async def _timetable(self) -> AsyncIterator[None]:

@@ -28,7 +28,7 @@ from bot.system import ButtonKey, SystemClock, SystemEntropy, process_owner
 from storage.audit_verify import Verification, verify
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
-from storage.witness import Testimony, WitnessFile, read_witness
+from storage.witness import Testimony, WitnessFile, read_testimony
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +125,9 @@ async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) ->
     return await asyncio.to_thread(verify, settings.database, checkpoints)
 
 
-def testimony_of(path: Path) -> Testimony:
-    """Return what a witness file, or any text with its lines, says. Raises `OSError`."""
-    return read_witness(path)
+def read_witness(path: Path) -> Testimony:
+    """Return what a witness file, or any text with its lines (an export of the channel), says. Raises `OSError`."""
+    return read_testimony(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def prepare_state_dir(path: Path) -> None:

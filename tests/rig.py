@@ -15,7 +15,7 @@ from actions.errors import ActionFailedError
 from actions.executor import ActionExecutor, Proposition, Timing
 from actions.models import Actor, ActorKind, Caller, Checkpoint, Fact, FailureOutcome, Risk, SafetyMode, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
-from actions.ports import KillFiles, Standing, Store
+from actions.ports import Clock, KillFiles, Standing, Store
 from actions.reconcile import Reconciler
 from actions.registry import (
     ActionDefinition,
@@ -30,7 +30,7 @@ from actions.registry import (
 )
 from actions.safety import SafetyController, introduce
 from actions.sweeper import Sweeper
-from tests.factories import CountingEntropy, FixedClock
+from tests.factories import CountingEntropy
 
 ANN: Final = Caller(actor=Actor.slack("T1", "UANN"), via=Via.SLACK)
 BO: Final = Caller(actor=Actor.slack("T1", "UBO"), via=Via.SLACK)
@@ -164,7 +164,7 @@ class Rig:
         self,
         store: Store,
         kill_files: KillFiles,
-        clock: FixedClock,
+        clock: Clock,
         *,
         owner: str = "host/1/a",
         timing: Timing | None = None,
