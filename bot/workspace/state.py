@@ -119,10 +119,10 @@ class State:
             raise RefusedError("message_not_found")
         return found
 
-    def thread(self, message: Message) -> list[Message]:
-        """Return the replies to *message*, oldest first."""
-        everything = self._messages.get(message.channel_id, {}).values()
-        return [other for other in everything if other.thread_ts == message.ts and other.ts != message.ts]
+    def thread(self, message: Message, *, seen_by: str) -> list[Message]:
+        """Return the replies to *message* that *seen_by* sees, oldest first."""
+        seen = self.messages(message.channel_id, seen_by=seen_by)
+        return [other for other in seen if other.thread_ts == message.ts and other.is_reply]
 
     def post(self, message: Message) -> Message:
         """Store *message* with ids for its blocks and elements; its ``ts`` is expected to come from `next_ts`."""

@@ -69,6 +69,7 @@ async def test_history_pages_backwards_and_respects_bounds(client: AsyncWebClien
 async def test_replies_stay_in_their_thread(client: AsyncWebClient) -> None:
     first = await client.chat_postMessage(channel="C0OPS", text="question")
     await client.chat_postMessage(channel="C0OPS", text="answer", thread_ts=first["ts"])
+    await client.chat_postEphemeral(channel="C0OPS", user="U0ANN", text="psst", thread_ts=first["ts"])
     (shown,) = (await client.conversations_history(channel="C0OPS"))["messages"]
     assert shown["reply_count"] == 1
     thread = await client.conversations_replies(channel="C0OPS", ts=first["ts"])

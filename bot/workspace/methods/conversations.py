@@ -15,7 +15,8 @@ _TYPES = {"public_channel": "channel", "private_channel": "group", "im": "im", "
 def history(call: Call) -> Json:
     """Return what was said in a channel, newest first; replies stay in their threads."""
     channel = _readable(call)
-    said = [message for message in _persistent(call, channel) if message.broadcast or not message.is_reply]
+    seen = call.state.messages(channel.id, seen_by=call.app.bot_user_id)
+    said = [message for message in seen if message.broadcast or not message.is_reply]
     messages, following = page(
         sorted(_within(call, said), key=_ts, reverse=True),
         key=_ts,
@@ -33,7 +34,7 @@ def replies(call: Call) -> Json:
     except RefusedError as unknown:
         raise RefusedError("thread_not_found") from unknown
     messages, following = page(
-        [first, *_within(call, call.state.thread(first))],
+        [first, *_within(call, call.state.thread(first, seen_by=call.app.bot_user_id))],
         key=_ts,
         cursor=call.text("cursor"),
         limit=call.whole("limit", default=1000, most=1000),
@@ -122,11 +123,6 @@ def _readable(call: Call) -> Channel:
     return channel
 
 
-def _persistent(call: Call, channel: Channel) -> list[Message]:
-    seen = call.state.messages(channel.id, seen_by=call.app.bot_user_id)
-    return [message for message in seen if message.visible_to is None]
-
-
 def _within(call: Call, messages: list[Message]) -> list[Message]:
     oldest, latest = call.text("oldest"), call.text("latest")
     inclusive = call.flag("inclusive")
@@ -147,7 +143,7 @@ def _seconds(ts: str) -> float:
 
 def _shown(call: Call, message: Message) -> Json:
     shown = message.to_json(with_metadata=call.flag("include_all_metadata"))
-    answers = call.state.thread(message)
+    answers = call.state.thread(message, seen_by=call.app.bot_user_id)
     if answers:
         shown |= {
             "thread_ts": message.ts,

@@ -62,8 +62,8 @@ function draw(picture) {
   rememberPlace();
   drawHead();
   drawPlaces();
+  drawSide(); // before the messages: it takes room from them, and they scroll to their end
   drawMain();
-  drawSide();
   drawModal();
 }
 
