@@ -25,7 +25,7 @@ def in_words(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def contradictions(raw: object) -> list[str]:
     """Return one sentence per place where well-formed parts of a configuration do not fit together."""
-    table = raw if isinstance(raw, Mapping) else {}
+    table = _mapping(raw)
     return [
         *_unknown_names(table),
         *_shared_identities(table),
@@ -139,9 +139,14 @@ def _variable(where: str) -> str:
     return {"INGEST_TOKEN": "OPERATOR_INGEST_TOKEN"}.get(name) or f"OPERATOR__{name.replace('.', '__')}"
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return value if isinstance(value, Mapping) else {}
+
+
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = raw.get(key)
-    return found if isinstance(found, Mapping) else {}
+    return _mapping(raw.get(key))
 
 
 def _list(raw: Mapping[str, Any], key: str) -> Sequence[Any]:
@@ -150,7 +155,7 @@ def _list(raw: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 
 def _tables(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    return [item if isinstance(item, Mapping) else {} for item in _list(raw, key)]
+    return [_mapping(item) for item in _list(raw, key)]
 
 
 def _unknown_names(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -165,7 +170,7 @@ def _shared_identities(raw: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("slack", "cli"):
         owners: dict[str, list[str]] = {}
         for person, table in _table(raw, "people").items():
-            for identity in {item for item in _list(table, kind) if isinstance(item, str)} if table else ():
+            for identity in {item for item in _list(_mapping(table), kind) if isinstance(item, str)}:
                 owners.setdefault(identity, []).append(person)
         for identity, names in sorted(owners.items()):
             if len(names) > 1:
