@@ -465,4 +465,7 @@ def _guard(proposal: ActionProposal) -> tuple[ActionStatus, int, int]:
 def _as_stored(proposal: ActionProposal) -> ActionProposal:
     # What a database gives back has lists where the caller's parameters may have had tuples.
     columns = ("parameters", "pins", "before")
+    for each in fields(proposal):
+        if isinstance(at := getattr(proposal, each.name), datetime):
+            microseconds(at)  # raises for a time that no column can hold
     return replace(proposal, **{name: orjson.loads(canonical_json(getattr(proposal, name))) for name in columns})

@@ -1,0 +1,66 @@
+"""Databases and stores for the tests of storage."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actions.ports import Store
+from storage.store import SqlStore
+from tests.factories import FixedClock
+from tests.memory_store import MemoryStore
+from tests.storage.scripts import Script
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of the newest schema, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "operator.db"
+
+    async def make() -> None:
+        store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{path}", clock=FixedClock())
+        await store.close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+def path(migrated: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "operator.db"
+    shutil.copy(migrated, path)
+    return path
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def sql_store(url: str, clock: FixedClock) -> AsyncIterator[SqlStore]:
+    store = await asyncio.to_thread(SqlStore.open, url, clock=clock, busy_timeout=0.2)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, url: str, clock: FixedClock) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    store = await asyncio.to_thread(SqlStore.open, url, clock=clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def script(store: Store, clock: FixedClock) -> Script:
+    return Script(store, clock)
