@@ -60,6 +60,11 @@ def effective(reader: Reader, scope: str) -> Control:
     return reader.control(scope)
 
 
+def combined_epoch(reader: Reader, scope: str) -> int:
+    """Return a number that grows with every change of mode that concerns *scope*."""
+    return reader.control(EVERYTHING).epoch + reader.control(scope).epoch
+
+
 def lock(tx: Transaction, scope: str) -> tuple[Control, Control]:
     """Lock and return both control rows that decide for *scope*, in the order that everybody locks them."""
     return tx.lock_control(EVERYTHING), tx.lock_control(scope)

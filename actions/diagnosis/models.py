@@ -108,7 +108,7 @@ class Ticket:
     diagnosis_id: int | None = None
     """The diagnosis last posted for it since it was opened; None while it has none."""
     epoch: int | None = None
-    """The control epoch in which that diagnosis was posted."""
+    """The combined epoch of the control rows in which that diagnosis was posted."""
 
     @property
     def flapping(self) -> bool:

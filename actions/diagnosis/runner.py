@@ -12,10 +12,10 @@ from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket
 from actions.diagnosis.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
 from actions.errors import OperatorError, TargetUnavailableError
 from actions.executor import ActionExecutor
-from actions.models import Actor, ActorKind, Caller, Control, Via
+from actions.models import Actor, ActorKind, Caller, Via
 from actions.ports import Clock, KillFiles, Publisher, Store, Transaction
 from actions.registry import ActionRegistry
-from actions.safety import effective
+from actions.safety import combined_epoch, effective
 from actions.subject import Finding, Observation, Rule, Subject
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class _Due:
     source_key: str
     rule: str
     output: DiagnosisOutput
-    control: Control
+    epoch: int
 
 
 class AgentRunner:
@@ -98,10 +98,10 @@ class AgentRunner:
             ticket = tx.ticket(key)
             if ticket is None or now < ticket.opened_at + timedelta(seconds=self._holds[f"{subject}:{rule}"]):
                 continue
-            control = effective(tx, subject)
+            mode, epoch = effective(tx, subject).mode, combined_epoch(tx, subject)
             # The first thing that is wrong speaks; what it hides comes up once it is repaired.
-            following = next_diagnosis(tx, ticket, control.epoch) if is_due(tx, ticket, control, now) else None
-            return _Due(ticket, following[0], rule, _said(finding, following[1]), control) if following else None
+            following = next_diagnosis(tx, ticket, epoch) if is_due(tx, ticket, mode, epoch, now) else None
+            return _Due(ticket, following[0], rule, _said(finding, following[1]), epoch) if following else None
         return None
 
     async def _diagnose(self, due: _Due) -> Receipt:
@@ -117,7 +117,7 @@ class AgentRunner:
             )
         )
         await self._store.write(
-            lambda tx: link(tx, due.ticket, receipt.diagnosis, epoch=due.control.epoch, at=self._clock.now())
+            lambda tx: link(tx, due.ticket, receipt.diagnosis, epoch=due.epoch, at=self._clock.now())
         )
         return receipt
 

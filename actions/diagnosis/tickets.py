@@ -8,7 +8,7 @@ from typing import Final
 from actions.decisions import withdraw_stale
 from actions.diagnosis.models import Diagnosis, Ticket, TicketStatus
 from actions.lifecycle import PENDING, is_final
-from actions.models import ActionProposal, ActionStatus, Caller, Control, ReasonCode, SafetyMode
+from actions.models import ActionProposal, ActionStatus, Caller, ReasonCode, SafetyMode
 from actions.ports import OutboxKind, Transaction
 from actions.subject import Finding
 
@@ -51,13 +51,13 @@ def link(tx: Transaction, ticket: Ticket, diagnosis: Diagnosis, *, epoch: int, a
         tx.enqueue(OutboxKind.DIAGNOSIS, str(earlier), at=at)
 
 
-def is_due(tx: Transaction, ticket: Ticket, control: Control, at: datetime) -> bool:
+def is_due(tx: Transaction, ticket: Ticket, mode: SafetyMode, epoch: int, at: datetime) -> bool:
     """Return whether this open ticket needs a (new) diagnosis shown: one broken thing is one card, not one per poll."""
     if ticket.diagnosis_id is None:
         return True
-    if control.mode is not SafetyMode.EXECUTE:
+    if mode is not SafetyMode.EXECUTE:
         return False
-    if ticket.epoch != control.epoch:
+    if ticket.epoch != epoch:
         return True
     proposals = tx.proposals(diagnosis_id=ticket.diagnosis_id)
     return bool(proposals) and all(_left_it_broken(proposal, tx, at) for proposal in proposals)
