@@ -98,7 +98,9 @@ class _Payload(BaseModel):
         try:
             return cls.model_validate(body)
         except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "payload"
+            # Deeper parts can be keys that somebody else chose.
+            place = error.errors(include_input=False)[0]["loc"][:3]
+            where = ".".join(map(str, place)) or "payload"
             raise BadRequestError(
                 f"Slack sent {cls.what} that cannot be read (at {where}); nothing was changed. Please try again."
             ) from None

@@ -127,9 +127,9 @@ def _still_to_come(view: CardView) -> list[Block]:
         return [sections.labelled("Starts before", until)]
     approved = {approval.person for approval in view.dossier.approvals}
     others = [name for name in view.approvers if name not in approved]
-    more = "more " if approved else ""
+    needed = people_count(missing(view.dossier), more=bool(approved)).capitalize()
     return [
-        sections.labelled(f"{people_count(missing(view.dossier)).capitalize()} {more}must approve", *_who(others)),
+        sections.labelled(f"{needed} must approve", *_who(others)),
         sections.labelled("Decide by", until),
     ]
 
@@ -213,7 +213,7 @@ def _effect(view: CardView) -> str:
     further = missing(view.dossier) - 1
     not_before = view.dossier.proposal.not_before
     if further > 0:
-        return f"It runs after {people_count(further)} more approved it."
+        return f"It runs once {people_count(further, more=True)} approved it."
     if not_before and not_before > view.now:
         return f"It runs once, at {moment(not_before)}."
     return "It runs at once, and once only."

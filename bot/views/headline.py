@@ -118,9 +118,10 @@ def missing(dossier: Dossier) -> int:
     return max(dossier.proposal.required_approvals - len(dossier.approvals), 0)
 
 
-def people_count(number: int) -> str:
-    """Return `one person` or `2 people`."""
-    return "one person" if number == 1 else f"{number} people"
+def people_count(number: int, *, more: bool = False) -> str:
+    """Return `one person`, `2 people`, `one more person` or `2 more people`."""
+    further = " more" if more else ""
+    return f"one{further} person" if number == 1 else f"{number}{further} people"
 
 
 def _ended(proposal: ActionProposal) -> Headline:
@@ -142,7 +143,7 @@ def _ended(proposal: ActionProposal) -> Headline:
 def _waiting(given: int, proposal: ActionProposal) -> Headline:
     needed = proposal.required_approvals
     if given:
-        more = "One more person" if needed - given == 1 else f"{needed - given} more people"
+        more = people_count(needed - given, more=True).capitalize()
         return Headline(state=f"{given} of {needed} approvals", meaning=f"{more} must approve it. Nothing has run.")
     wanted = "approval" if needed == 1 else f"{needed} approvals"
     return Headline(state=f"needs {wanted}", meaning=f"Nothing runs until {people_count(needed)} approved it.")

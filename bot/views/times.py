@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
     """Return a duration with its two largest units; a negative one is zero."""
     whole = max(round(seconds), 0)
     minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
-    if whole < 60:
+    if whole < 120:
         return f"{whole} s"
     if minutes < 60:
         return f"{minutes} min"

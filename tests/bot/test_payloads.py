@@ -1,0 +1,291 @@
+"""What Slack sends is read whole, or refused without a word of its content."""
+
+import copy
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actions.errors import BadRequestError
+from actions.models import Actor, Caller, Seen, Via
+from bot import ids
+from bot.payloads import (
+    LONGEST_VALUE,
+    ButtonPress,
+    ButtonValue,
+    CommandCall,
+    DetailsPress,
+    HomeOpened,
+    HomePress,
+    ProposalRef,
+    ViewClosed,
+    ViewSubmission,
+)
+from tests.bot.prove import cases
+
+TOKEN: Final = "0c1d" * 8
+PARAMS_HASH: Final = "4f" * 32
+RECORDED: Final[dict[str, Any]] = {
+    "block_actions_approve": ButtonPress,
+    "block_actions_approve_by_a_stranger": ButtonPress,
+    "block_actions_cancel_in_thread": ButtonPress,
+    "block_actions_details_ephemeral": DetailsPress,
+    "block_actions_kill_switch_in_home": HomePress,
+    "slash_command": CommandCall,
+    "view_submission": ViewSubmission,
+    "view_closed": ViewClosed,
+    "app_home_opened": HomeOpened,
+}
+_DATA: Final = Path(__file__).parents[1] / "data" / "slack"
+_TEXTS: Final = {name: (_DATA / f"{name}.json").read_text() for name in RECORDED}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(_TEXTS[name])
+    return payload
+
+
+def put(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return the payload with *value* at the dotted *path*, or without it if that is `...`."""
+    changed = copy.deepcopy(payload)
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    place: Any = changed
+    for step in way:
+        place = place[step]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+def test_every_recorded_payload_is_read_by_one_of_ours() -> None:
+    assert {path.stem for path in _DATA.glob("*.json")} == set(RECORDED)
+
+
+def test_a_press_says_who_pressed_what_where_and_what_was_shown() -> None:
+    press = ButtonPress.parse(recorded("block_actions_approve"))
+
+    assert press.proposal_id == 12
+    assert press.actor == Actor.slack("T024BE7LD", "U2147483697")
+    assert not press.is_foreign
+    assert press.seen == Seen(
+        button_token=TOKEN,
+        params_hash=PARAMS_HASH,
+        team_id="T024BE7LD",
+        channel_id="C024BE91L",
+        message_ts="1772331125.000400",
+    )
+    assert press.key == "T024BE7LD:C024BE91L:1772331125.000400:proposal.approve:1772331152.416077"
+    assert press.caller == Caller(actor=press.actor, via=Via.SLACK, key=press.key)
+    assert (press.app_id, press.channel, press.thread) == ("A0KRD7HC3", "C024BE91L", None)
+    assert press.trigger_id == "13345224609.738474920.8088930838d88f008e0"
+    assert press.response_url == "https://hooks.slack.com/actions/T024BE7LD/1234567890/a1B2c3D4e5F6"
+
+
+def test_a_press_in_a_thread_knows_its_thread() -> None:
+    assert ButtonPress.parse(recorded("block_actions_cancel_in_thread")).thread == "1772331000.000100"
+
+
+def test_a_person_from_another_workspace_is_named_by_his_own() -> None:
+    press = ButtonPress.parse(recorded("block_actions_approve_by_a_stranger"))
+
+    assert press.is_foreign
+    assert press.actor == Actor.slack("T0OTHER99", "W81X0STRNG")
+    assert (press.team_id, press.user_team_id) == ("T024BE7LD", "T0OTHER99")
+
+
+def test_a_person_whose_workspace_is_not_said_is_of_the_one_where_it_happened() -> None:
+    press = ButtonPress.parse(put(recorded("block_actions_approve"), "user.team_id", ...))
+
+    assert (press.actor, press.is_foreign) == (Actor.slack("T024BE7LD", "U2147483697"), False)
+
+
+def test_details_can_be_pressed_on_an_answer_that_only_one_person_sees() -> None:
+    press = DetailsPress.parse(recorded("block_actions_details_ephemeral"))
+
+    assert (press.proposal_id, press.caller.via) == (12, Via.SLACK)
+
+
+def test_the_kill_switch_can_be_pressed_in_the_home_tab_only() -> None:
+    press = HomePress.parse(recorded("block_actions_kill_switch_in_home"))
+
+    assert press.action_id == ids.Button.KILL
+    assert press.key == "T024BE7LD:V0HOME0001:kill_switch.throw:1772331152.416077"
+    with pytest.raises(BadRequestError):
+        HomePress.parse(recorded("block_actions_approve"))
+
+
+def test_a_command_is_a_verb_and_the_rest() -> None:
+    call = CommandCall.parse(recorded("slash_command"))
+
+    assert (call.command, call.verb, call.rest) == (
+        ids.SlashCommand.OPERATOR,
+        ids.Subcommand.KILL_SWITCH,
+        "wrong cluster",
+    )
+    assert call.actor == Actor.slack("T024BE7LD", "U2147483697")
+    assert call.key == "T024BE7LD:C024BE91L:/operator:13345224609.738474920.8088930838d88f008e1"
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "rest"),
+    [
+        ("", "", ""),
+        ("   ", "", ""),
+        ("STATUS", "status", ""),
+        (" show  12 ", "show", "12"),
+        ("cancel 12 a\tb", "cancel", "12 a\tb"),
+    ],
+)
+def test_commands_are_read_as_people_type_them(text: str, verb: str, rest: str) -> None:
+    call = CommandCall.parse(put(recorded("slash_command"), "text", text))
+
+    assert (call.verb, call.rest) == (verb, rest)
+
+
+def test_a_kill_with_unstorable_words_is_still_a_kill() -> None:
+    call = CommandCall.parse(put(recorded("slash_command"), "text", "kill-switch \ud800 \0 now"))
+
+    assert (call.verb, call.rest) == ("kill-switch", "? \ufffd now")
+
+
+def test_a_form_gives_what_was_typed_and_a_closed_one_nothing() -> None:
+    form = ViewSubmission.parse(recorded("view_submission"))
+
+    assert (form.proposal_id, form.callback_id) == (12, ids.Modal.CANCEL_REASON)
+    assert form.entered(ids.Field.REASON) == "n2 is being replaced"
+    assert form.key == "T024BE7LD:V0MODAL001:cancellation.explain:1772331160.bbb1"
+    assert not hasattr(ViewClosed.parse(recorded("view_closed")), "values")
+
+
+@pytest.mark.parametrize("values", [{}, {"reason.enter": {}}, {"reason.enter": {"reason.enter": {"value": None}}}])
+def test_a_form_without_an_entry_has_an_empty_one(values: Any) -> None:
+    form = ViewSubmission.parse(put(recorded("view_submission"), "view.state.values", values))
+
+    assert form.entered(ids.Field.REASON) == ""
+
+
+def test_a_look_at_the_home_tab_says_who_looks() -> None:
+    opened = HomeOpened.parse(recorded("app_home_opened"))
+
+    assert (opened.actor, opened.tab, opened.is_foreign) == (Actor.slack("T024BE7LD", "U2147483697"), "home", False)
+    assert opened.key == "T024BE7LD:event:Ev0KRD8ABC"
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("wrong", [..., None, "", 7, "canary\n", ["T1"], {"id": "T1"}])
+def test_nobody_and_nowhere_are_refused(name: str, wrong: Any) -> None:
+    flat = name in {"slash_command", "app_home_opened"}
+    user = "event.user" if name == "app_home_opened" else "user_id" if flat else "user.id"
+    for path in ("api_app_id", "team_id" if flat else "team.id", user):
+        with pytest.raises(BadRequestError) as refused:
+            RECORDED[name].parse(put(recorded(name), path, wrong))
+        assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        "",
+        "12",
+        "[]",
+        "null",
+        '{"p":12}',
+        f'{{"p":12,"t":"{TOKEN}"}}',
+        f'{{"p":"12","t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":true,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":0,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":12.0,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":{2**64},"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":12,"t":"short","h":"{PARAMS_HASH}"}}',
+        f'{{"p":12,"t":"{TOKEN}","h":"{PARAMS_HASH.upper()}"}}',
+        f'{{"p":12,"t":"{TOKEN}","h":"{PARAMS_HASH}","x":1}}',
+        f'{{"p":13,"p":12,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"t":"{TOKEN}","p":12,"h":"{PARAMS_HASH}"}}',
+        f'{{"p": 12,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}',
+        f'{{"p":12,"t":"{TOKEN}","h":"{PARAMS_HASH}"}}\n',
+        "[" * 1_000,
+        "x" * (LONGEST_VALUE + 1),
+    ],
+)
+def test_a_button_value_is_spelled_as_we_spell_it_or_refused(value: Any) -> None:
+    with pytest.raises(BadRequestError, match=r"cannot be read \(at actions\.0\.value\); nothing was changed"):
+        ButtonPress.parse(put(recorded("block_actions_approve"), "actions.0.value", value))
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("type", "message_action"),
+        ("actions", []),
+        ("actions", ...),
+        ("container.type", "view"),
+        ("container.channel_id", "general"),
+        ("container.message_ts", "now"),
+        ("actions.0.action_ts", "1772331152.4160770"),
+        ("trigger_id", ""),
+        ("response_url", "ftp://hooks.slack.com/x"),
+    ],
+)
+def test_a_malformed_press_is_refused(path: str, wrong: Any) -> None:
+    with pytest.raises(BadRequestError):
+        ButtonPress.parse(put(recorded("block_actions_approve"), path, wrong))
+
+
+def test_two_actions_at_once_are_refused() -> None:
+    payload = recorded("block_actions_approve")
+
+    with pytest.raises(BadRequestError):
+        ButtonPress.parse(put(payload, "actions", payload["actions"] * 2))
+
+
+@given(
+    st.integers(1, 2**53),
+    st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=200),
+)
+def test_a_button_value_is_read_back_and_fits(number: int, token: str) -> None:
+    value = ButtonValue(p=number, t=token, h=PARAMS_HASH).compact()
+    press = ButtonPress.parse(put(recorded("block_actions_approve"), "actions.0.value", value))
+
+    assert len(value) <= LONGEST_VALUE
+    assert (press.proposal_id, press.seen.button_token, press.seen.params_hash) == (number, token, PARAMS_HASH)
+    assert ProposalRef(p=number).compact() == f'{{"p":{number}}}'
+
+
+@settings(max_examples=cases(300))
+@given(st.sampled_from(sorted(RECORDED)), st.data())
+def test_any_part_may_be_anything_and_the_answer_is_ours(name: str, data: st.DataObject) -> None:
+    payload = recorded(name)
+    path = data.draw(st.sampled_from(sorted(_paths(payload))))
+    junk = data.draw(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists) | st.just(...))
+    changed = put(payload, path, junk)
+
+    with suppress(BadRequestError):
+        read = RECORDED[name].parse(changed)
+        assert read.caller.key
+        assert json.dumps(read.model_dump(), ensure_ascii=False).encode()
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
+def test_what_is_no_payload_is_refused(body: Mapping[str, Any]) -> None:
+    for kind in set(RECORDED.values()):
+        with pytest.raises(BadRequestError):
+            kind.parse(body)
+
+
+def _paths(value: Any, prefix: str = "") -> list[str]:
+    if isinstance(value, dict):
+        steps = [(key, inner) for key, inner in value.items() if "." not in key]
+    elif isinstance(value, list):
+        steps = [(str(number), inner) for number, inner in enumerate(value)]
+    else:
+        return []
+    return [path for key, inner in steps for path in (f"{prefix}{key}", *_paths(inner, f"{prefix}{key}."))]
