@@ -3,11 +3,14 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+# Dates and records are no JSON, though orjson would write them.
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def canonical_json(value: Json) -> bytes:
@@ -18,7 +21,7 @@ def canonical_json(value: Json) -> bytes:
     """
     _require_finite(value)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
         raise ValueError(str(error)) from error
 
