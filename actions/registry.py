@@ -226,8 +226,7 @@ def _parameters_of(execute: Callable[[P, Steps], Awaitable[Done]]) -> type[P]:
 
 
 def _param_def(name: str, prop: Mapping[str, Any], defs: Mapping[str, Any], *, required: bool) -> ParamDef:
-    if "$ref" in prop:
-        prop = {**defs[prop["$ref"].rsplit("/", 1)[-1]], **prop}
+    prop = _resolved(prop, defs)
     choices = prop.get("enum") or ([prop["const"]] if "const" in prop else None)
     return ParamDef(
         name=name,
@@ -238,3 +237,11 @@ def _param_def(name: str, prop: Mapping[str, Any], defs: Mapping[str, Any], *, r
         minimum=prop.get("minimum", prop.get("exclusiveMinimum")),
         maximum=prop.get("maximum", prop.get("exclusiveMaximum")),
     )
+
+
+def _resolved(prop: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    # `int | None` is an integer that may be left out.
+    choices = [choice for choice in prop.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        prop = {**choices[0], **prop}
+    return {**defs[prop["$ref"].rsplit("/", 1)[-1]], **prop} if "$ref" in prop else prop
