@@ -1,4 +1,4 @@
-"""Who people are: Slack is asked, briefly and rarely; whoever can be the bot's own user is known already."""
+"""Who people in Slack are: asked briefly and rarely."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,7 +12,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.models import Actor, ActorKind
 from actions.ports import Clock, Standing
+from bot.local_directory import MEMBER, LocalDirectory, refused
 from bot.slack_errors import error_code
+
+__all__ = ["LocalDirectory", "PeopleDirectory", "SlackDirectory", "build_directory"]
 
 KNOWN_FOR: Final = 60.0
 """Seconds for which an answer of Slack's counts, from when it was asked."""
@@ -21,7 +24,6 @@ PATIENCE: Final = 1.0
 _LONGEST: Final = 5.0
 """Seconds after which a look-up is given up for good."""
 _SLACKBOT: Final = "USLACKBOT"
-_MEMBER: Final = Standing(active=True, full_member=True)
 _DEFINITE: Final = frozenset({"user_not_found", "user_not_visible"})
 
 
@@ -61,7 +63,7 @@ class SlackDirectory:
         """See `Directory.standing`."""
         team_id, _, user_id = actor.name.partition("/")
         if team_id != self._team_id:
-            return _refused("you belong to another Slack workspace than the bot")
+            return refused("you belong to another Slack workspace than the bot")
         known = self._known.get(user_id)
         if known is not None and self._is_fresh(known):
             return known.standing
@@ -70,7 +72,7 @@ class SlackDirectory:
                 # Shielded, so that one impatient person does not end the look-up for others, or for the next click.
                 return (await asyncio.shield(self._ask(user_id))).standing
         except TimeoutError:
-            return _refused("Slack did not say in time who you are. Wait a few seconds and try again")
+            return refused("Slack did not say in time who you are. Wait a few seconds and try again")
 
     async def warm(self, actors: Iterable[Actor]) -> None:
         """Ask about these people now, so that their clicks need not wait. Never fails."""
@@ -97,14 +99,14 @@ class SlackDirectory:
             code = error_code(error)
             if code not in _DEFINITE:
                 return _Answer(
-                    _refused(f"Slack could not say who you are ({code}). Try again in a minute"), asked_at, False
+                    refused(f"Slack could not say who you are ({code}). Try again in a minute"), asked_at, False
                 )
-            answer = _Answer(_refused("Slack does not know your account"), asked_at, True)
+            answer = _Answer(refused("Slack does not know your account"), asked_at, True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = f"Slack could not be asked who you are ({type(error).__name__}). Try again in a minute"
-            return _Answer(_refused(why), asked_at, False)
+            return _Answer(refused(why), asked_at, False)
         except (ValidationError, KeyError, TypeError):
-            return _Answer(_refused("Slack's answer about your account could not be read"), asked_at, False)
+            return _Answer(refused("Slack's answer about your account could not be read"), asked_at, False)
         else:
             answer = _Answer(self._judged(user_id, user), asked_at, True)
         self._remember(user_id, answer)
@@ -116,7 +118,7 @@ class SlackDirectory:
 
     def _judged(self, user_id: str, user: _User) -> Standing:
         problem = self._problem(user_id, user)
-        return _refused(problem) if problem else _MEMBER
+        return refused(problem) if problem else MEMBER
 
     def _problem(self, user_id: str, user: _User) -> str | None:
         checks = (
@@ -130,23 +132,6 @@ class SlackDirectory:
             (user.is_restricted is not False, "you are a guest in this Slack workspace"),
         )
         return next((sentence for applies, sentence in checks if applies), None)
-
-
-class LocalDirectory:
-    """`actions.ports.Directory` of this machine: whoever runs the command as the bot's own user is who he is."""
-
-    async def standing(self, actor: Actor) -> Standing:
-        """See `Directory.standing`. Approvals from Slack cannot be looked up here, so they do not count."""
-        match actor.kind:
-            case ActorKind.CLI:
-                return _MEMBER
-            case ActorKind.SLACK:
-                return _refused(
-                    "this process cannot ask Slack who that is (SLACK_BOT_TOKEN is not set here). "
-                    "`operator run` can: start it, or set the token"
-                )
-            case _:
-                return _refused("only people have accounts")
 
 
 class PeopleDirectory:
@@ -168,7 +153,3 @@ class PeopleDirectory:
 def build_directory(client: AsyncWebClient, team_id: str, clock: Clock) -> PeopleDirectory:
     """Return the directory of a process that can ask Slack."""
     return PeopleDirectory(SlackDirectory(client, team_id, clock), LocalDirectory())
-
-
-def _refused(problem: str) -> Standing:
-    return Standing(active=False, full_member=False, problem=problem)
