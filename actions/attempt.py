@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from actions.canonical import Json
+from actions.canonical import Json, canonical_json
 from actions.decisions import counted, withdraw_stale
 from actions.errors import (
     NotAuthorizedError,
@@ -292,7 +292,7 @@ def save_steps(tx: Transaction, record: ActionRecord) -> None:
 
 def parameters_of(definition: ActionDefinition[P], proposal: ActionProposal) -> P:
     """Return the stored parameters as the action's model: what was approved, and nothing else, is what runs."""
-    return definition.parameters.model_validate(dict(proposal.parameters))
+    return definition.parameters.model_validate_json(canonical_json(proposal.parameters))
 
 
 def _busy(tx: Transaction, proposal: ActionProposal) -> OperatorError | None:
