@@ -5,8 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from actions.canonical import canonical_json
 from actions.models import Urgency
 
 Line = Annotated[str, StringConstraints(max_length=1_000)]
@@ -26,11 +27,16 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _storable(parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    canonical_json(parameters)  # refuses integers beyond 64 bits and halves of characters, which no database keeps
+    return parameters
+
+
 class ActionRecommendation(_Document):
     """What to do about it: a registered action with concrete parameters."""
 
     action_name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    parameters: dict[str, JsonValue]
+    parameters: Annotated[dict[str, JsonValue], AfterValidator(_storable)]
     reason: Passage
     urgency: Urgency = Urgency.SOON
     expected_outcome: Passage
