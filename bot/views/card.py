@@ -59,12 +59,18 @@ def content(view: CardView, room: Room) -> list[Block]:
     return [
         _headline(view),
         *_standing(view, room),
-        sections.diagnosis(diagnosis, room, view.now) if diagnosis else _undiagnosed(proposal),
+        # How old it is counts while people decide; afterwards it would only grow.
+        sections.diagnosis(diagnosis, room, _deciding(view)) if diagnosis else _undiagnosed(proposal),
         sections.action(proposal, view.title),
         *render_parameters(proposal.parameters),
-        blocks.rich_text(*sections.impact(proposal, room), *sections.reasons(proposal, view.undo_hint, room)),
+        blocks.rich_text(*sections.impact(proposal, room)),
+        blocks.rich_text(*sections.reasons(proposal, view.undo_hint, room)),
         blocks.rich_text(*_decision(view)),
     ]
+
+
+def _deciding(view: CardView) -> datetime | None:
+    return view.now if view.dossier.proposal.status in PENDING else None
 
 
 def whole_in(proposal: ActionProposal) -> str:
@@ -89,7 +95,8 @@ def _standing(view: CardView, room: Room) -> list[Block]:
     # While people decide, the header says it all, and what is wrong comes first.
     if view.dossier.proposal.status is ActionStatus.VALIDATED:
         return []
-    meaning = blocks.section(blocks.text(headline(view.dossier, view.now).meaning))
+    said = headline(view.dossier, view.now).meaning
+    meaning = blocks.section(blocks.text(said, bold=view.dossier.proposal.status is ActionStatus.UNKNOWN))
     return [blocks.rich_text(meaning, *_outcome(view, room))]
 
 

@@ -9,7 +9,7 @@ from bot.views.blocks import Block
 from bot.views.plain import exact
 
 _SLACK_ACTOR: Final = re.compile(r"slack:[TE][A-Z0-9]+/([UW][A-Z0-9]+)")
-_SLACK_USER: Final = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{4,}")
+_SLACK_USER: Final = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{3,}")
 _NAME: Final = 60
 _MOST_NAMES: Final = 10
 
@@ -20,7 +20,7 @@ def person(name: str) -> Block:
     Only for people known to the policy: an approver, whoever decided. Never for a name that an alert or client gave.
     """
     user_id = _user_id(name)
-    return blocks.user(user_id) if user_id else blocks.text(exact(name, _NAME), bold=True)
+    return blocks.user(user_id) if user_id else blocks.text(exact(name, _NAME))
 
 
 def people(names: Sequence[str]) -> list[Block]:

@@ -55,8 +55,8 @@ def facts(values: Sequence[Fact], room: Room) -> Block:
     return blocks.bullets([*shown, *_more(len(values) - room.items, room)])
 
 
-def diagnosis(found: Diagnosis, room: Room, now: datetime) -> Block:
-    """How bad it is, what is wrong in one line, where, who says so, how old that is, and the evidence."""
+def diagnosis(found: Diagnosis, room: Room, now: datetime | None) -> Block:
+    """How bad it is, what is wrong in one line, where, who says so, how old that is *now*, and the evidence."""
     output = found.output
     evidence = output.supporting_evidence
     return blocks.rich_text(
@@ -66,12 +66,16 @@ def diagnosis(found: Diagnosis, room: Room, now: datetime) -> Block:
         ),
         blocks.section(
             blocks.text(place(found.subject, found.target), code=True),
-            blocks.text(f" · {exact(found.source, 80)} · {moment(found.made_at)}, {age(found.made_at, now)}"),
+            blocks.text(f" · {exact(found.source, 80)} · {_seen_at(found.made_at, now)}"),
             blocks.text(f" · confidence: {line(output.confidence, 80)}"),
         ),
         blocks.section(blocks.text("Evidence:" if evidence else "No evidence was given.", bold=True)),
         *([listed(evidence, room)] if evidence else []),
     )
+
+
+def _seen_at(at: datetime, now: datetime | None) -> str:
+    return f"{moment(at)}, {age(at, now)}" if now else moment(at)
 
 
 def action(proposal: ActionProposal, title: str) -> Block:
