@@ -1,8 +1,6 @@
 """Running the migrations: each in a transaction of its own, forward only."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
@@ -11,12 +9,10 @@ from sqlalchemy import Connection
 
 from storage.engine import driver_says
 
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-
-def upgrade(connection: Connection, revision: str | None) -> None:
-    """Bring the database from *revision* (None: empty) to the newest; a step that fails leaves its beginning."""
-    scripts = ScriptDirectory(str(MIGRATIONS))
+def upgrade(connection: Connection, revision: str | None, migrations: Path) -> None:
+    """Bring the database from *revision* (None: empty) to the newest; a step that fails leaves no trace of itself."""
+    scripts = ScriptDirectory(str(migrations))
     for script in _steps(scripts, revision):
         driver_says(connection, "BEGIN IMMEDIATE")
         try:
@@ -30,12 +26,11 @@ def upgrade(connection: Connection, revision: str | None) -> None:
         driver_says(connection, "COMMIT")
 
 
-def revisions() -> list[str]:
+def revisions(migrations: Path) -> list[str]:
     """Return every revision there is a migration to, the first one first."""
-    return [script.revision for script in _steps(ScriptDirectory(str(MIGRATIONS)), None)]
+    return [script.revision for script in _steps(ScriptDirectory(str(migrations)), None)]
 
 
-def _steps(scripts: ScriptDirectory, revision: str | None) -> Iterator[Script]:
-    return reversed(
-        [script for script in scripts.walk_revisions(revision or "base", "heads") if script.revision != revision]
-    )
+def _steps(scripts: ScriptDirectory, revision: str | None) -> list[Script]:
+    newest_first = scripts.walk_revisions(revision or "base", "heads")
+    return [script for script in newest_first if script.revision != revision][::-1]

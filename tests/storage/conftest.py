@@ -13,6 +13,8 @@ from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.storage.scripts import Script
 
+LIVES = 70
+
 
 @pytest.fixture
 def clock() -> FixedClock:
@@ -29,6 +31,23 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await store.close()
 
     asyncio.run(make())
+    return path
+
+
+@pytest.fixture(scope="session")
+def lived(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which proposals came to every end there is, and some to none yet; to be copied."""
+    path = tmp_path_factory.mktemp("lived") / "operator.db"
+    shutil.copy(migrated, path)
+
+    async def live() -> None:
+        clock = FixedClock()
+        store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{path}", clock=clock)
+        await Script(store, clock).varied_lives(LIVES)
+        await store.write(lambda tx: tx.save_checkpoint(tx.audit_head(clock.now()), "file:/w"))
+        await store.close()
+
+    asyncio.run(live())
     return path
 
 

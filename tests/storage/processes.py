@@ -4,7 +4,7 @@ import asyncio
 import sys
 from datetime import timedelta
 
-from actions.models import ActionStatus
+from actions.models import ActionProposal, ActionStatus
 from actions.ports import Transaction
 from storage.store import SqlStore
 from tests.factories import START, FixedClock, a_proposal
@@ -50,24 +50,22 @@ async def stop_in_the_middle(url: str) -> None:
     )
 
 
-async def claim(store: SqlStore, proposal_id: int) -> bool:
-    """Move an approved proposal to executing, from a view read before."""
-    approved = must(await store.read(lambda reader: reader.proposal(proposal_id)))
-    if approved.status is not ActionStatus.APPROVED:
-        return False
-    changes = {"attempts": 1, "fence": approved.fence + 1, "lease_until": START + timedelta(seconds=30)}
-    return await store.write(lambda tx: tx.move(approved, ActionStatus.EXECUTING, changes)) is not None
-
-
-async def race(url: str, count: str) -> None:
-    """Claim what can be claimed, and name what was won."""
+async def race(url: str) -> None:
+    """Look at everything that can be claimed; when told to, claim all of it, and name what was won."""
     store = await asyncio.to_thread(SqlStore.open, url, clock=FixedClock(), busy_timeout=30)
+    seen = await store.read(lambda reader: reader.proposals(statuses={ActionStatus.APPROVED}, limit=1_000))
     say("ready")
     await asyncio.to_thread(sys.stdin.readline)
-    for proposal_id in range(1, int(count) + 1):
-        if await claim(store, proposal_id):
-            say(proposal_id)
+    for approved in seen:
+        if await claim(store, approved):
+            say(approved.id)
     await store.close()
+
+
+async def claim(store: SqlStore, approved: ActionProposal) -> bool:
+    """Move a proposal to executing, from a view that may be stale."""
+    changes = {"attempts": 1, "fence": approved.fence + 1, "lease_until": START + timedelta(seconds=30)}
+    return await store.write(lambda tx: tx.move(approved, ActionStatus.EXECUTING, changes)) is not None
 
 
 async def hold(url: str) -> None:

@@ -1,9 +1,10 @@
 """What the core does to a store, cut down to the transactions: lives of proposals, and changes of the mode."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from actions.canonical import digest
 from actions.lifecycle import (
     APPROVE,
     CANCEL,
@@ -144,7 +145,7 @@ class Script:
                 reason="because",
             )
             tx.set_control(control)
-            data = {"scope": scope, "mode": mode.value, "epoch": control.epoch, "reason": control.reason}
+            data = {"scope": scope, "mode": mode.value, "epoch": control.epoch, "row": control_digest(control)}
             note(tx, event, by=ANN, at=now, data=data)
             return control
 
@@ -166,7 +167,8 @@ class Script:
         await self.set_mode(SafetyMode.OBSERVE, event="kill_switch")
 
     async def _one_of_many(self, source_key: str, number: int) -> None:
-        proposal = await self.propose(source_key, required_approvals=1 + number % 2)
+        target = "shared" if number % 7 == 0 else source_key
+        proposal = await self.propose(source_key, required_approvals=1 + number % 2, target=target)
         if number % 7 == 0:
             return
         proposal = await self.validate(proposal)
@@ -180,8 +182,14 @@ class Script:
         if number % 7 == 2:
             await self.expire(proposal)
             return
+        if number % 7 == 3:
+            return
         proposal = await self.claim(proposal)
-        await (self.complete, self.fail, self.lose_track, self._lose_and_settle)[number % 4](proposal)
+        ends = (self.complete, self.fail, self.lose_track, self._lose_and_settle, self._leave)
+        await ends[number % 5](proposal)
+
+    async def _leave(self, proposal: ActionProposal) -> ActionProposal:
+        return proposal
 
     async def _lose_and_settle(self, proposal: ActionProposal) -> ActionProposal:
         return await self.settle(await self.lose_track(proposal))
@@ -214,6 +222,12 @@ class Script:
         tx.lock_control(EVERYTHING)
         tx.lock_control(proposal.subject)
         return must(tx.proposal(proposal.id))
+
+
+def control_digest(control: Control) -> str:
+    """Return the digest of every stored field of a control row, as the audit log records it."""
+    values = {field.name: getattr(control, field.name) for field in fields(control)}
+    return digest({**values, "changed_at": None if control.changed_at is None else control.changed_at.isoformat()})
 
 
 def must(found: T | None) -> T:

@@ -52,8 +52,9 @@ def keys(path: Path) -> set[str]:
         return {key for (key,) in connection.execute("SELECT source_key FROM proposals")}
 
 
-def insert_approved(tx: Transaction, key: str) -> None:
-    must(tx.insert_proposal(a_proposal(source_key=key, target=key, status=ActionStatus.APPROVED)))
+def insert_approved(tx: Transaction, count: int) -> None:
+    for key in (f"race:{number}" for number in range(count)):
+        must(tx.insert_proposal(a_proposal(source_key=key, target=key, status=ActionStatus.APPROVED)))
 
 
 @pytest.mark.parametrize("acknowledged", [1, 25, 100])
@@ -81,9 +82,9 @@ async def test_a_batch_that_was_not_committed_is_gone_as_a_whole(url: str, path:
 
 async def test_of_two_processes_one_wins_each_claim(sql_store: SqlStore, url: str) -> None:
     count = 300
-    await sql_store.write(lambda tx: [insert_approved(tx, f"race:{number}") for number in range(count)])
+    await sql_store.write(lambda tx: insert_approved(tx, count))
     async with AsyncExitStack() as stack:
-        racers = [await stack.enter_async_context(process("race", url, str(count))) for _ in range(2)]
+        racers = [await stack.enter_async_context(process("race", url)) for _ in range(2)]
         for racer in racers:
             assert await line(racer) == "ready"
         for racer in racers:
