@@ -72,11 +72,11 @@ class Decisions:
         decision = self._authorize(tx, Verb.APPROVE, proposal, ask)
         if not decision.allowed:
             return NotAuthorizedError(decision.reason)
-        repeated = _repeated(tx, proposal, ask)
+        repeated = _repeated(tx, Verb.APPROVE, proposal, ask)
         if repeated is not None:
             return repeated
         outcome = self._refusal(tx, proposal, ask) or self._count(tx, proposal, decision.person, ask)
-        _remember(tx, proposal, ask, outcome)
+        _remember(tx, Verb.APPROVE, proposal, ask, outcome)
         return outcome
 
     def cancel(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> Outcome:
@@ -87,11 +87,11 @@ class Decisions:
         decision = self._authorize(tx, Verb.CANCEL, proposal, ask)
         if not decision.allowed:
             return NotAuthorizedError(decision.reason)
-        repeated = _repeated(tx, proposal, ask)
+        repeated = _repeated(tx, Verb.CANCEL, proposal, ask)
         if repeated is not None:
             return repeated
         outcome = self._cancelled(tx, proposal, ask, reason)
-        _remember(tx, proposal, ask, outcome)
+        _remember(tx, Verb.CANCEL, proposal, ask, outcome)
         return outcome
 
     def explain(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> OperatorError | None:
@@ -257,27 +257,27 @@ def _mismatch(tx: Transaction, proposal: ActionProposal, seen: Seen) -> str | No
     return None
 
 
-def _repeated(tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome | None:
+def _repeated(tx: Transaction, verb: Verb, proposal: ActionProposal, ask: Ask) -> Outcome | None:
     if ask.by.key is None:
         return None
     earlier = tx.inbox(ask.by.key)
     if earlier is None:
         return None
     note(tx, "duplicate", by=ask.by, at=ask.at, proposal_id=proposal.id)
-    if earlier.body_hash != _body_hash(proposal, ask):
+    if earlier.body_hash != _body_hash(verb, proposal, ask):
         return KeyReusedError(ask.by.key)
     return ConflictError(earlier.reply) if earlier.reply else proposal
 
 
-def _remember(tx: Transaction, proposal: ActionProposal, ask: Ask, outcome: Outcome) -> None:
+def _remember(tx: Transaction, verb: Verb, proposal: ActionProposal, ask: Ask, outcome: Outcome) -> None:
     if ask.by.key is not None:
         reply = str(outcome) if isinstance(outcome, OperatorError) else ""
-        tx.take_inbox(ask.by.key, body_hash=_body_hash(proposal, ask), reply=reply, at=ask.at)
+        tx.take_inbox(ask.by.key, body_hash=_body_hash(verb, proposal, ask), reply=reply, at=ask.at)
 
 
-def _body_hash(proposal: ActionProposal, ask: Ask) -> str:
-    seen = ask.seen
-    parts = (str(proposal.id), str(ask.by.actor), seen.button_token if seen else "", seen.params_hash if seen else "")
+def _body_hash(verb: Verb, proposal: ActionProposal, ask: Ask) -> str:
+    shown = (ask.seen.button_token, ask.seen.params_hash) if ask.seen else ()
+    parts = (verb.value, str(proposal.id), str(ask.by.actor), *shown)
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
