@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actions.diagnosis.intake import Receipt, Submission
+from actions.agent.intake import Receipt, Submission
 from actions.errors import UnknownProposalError
 from actions.models import ActionStatus, Via
 from actions.ports import Clock, Dossier, Reader, Store
@@ -22,7 +22,7 @@ MAX_PAGE: Final = 200
 
 
 class Taker(Protocol):
-    """Where diagnoses are handed in: `actions.diagnosis.intake.Intake`."""
+    """Where diagnoses are handed in: `actions.agent.intake.Intake`."""
 
     async def submit(self, submission: Submission) -> Receipt:
         """See `Intake.submit`."""

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import StringConstraints, ValidationError
 
+from actions.agent.intake import Receipt, Submission
 from actions.canonical import Json, canonical_json
-from actions.diagnosis.intake import Receipt, Submission
 from actions.diagnosis.models import DiagnosisOutput
 from actions.errors import BadRequestError
 from actions.models import Actor, ActorKind, Caller, Via

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from actions.diagnosis.intake import refusal_of
+from actions.agent.intake import refusal_of
 from actions.diagnosis.models import Diagnosis, Severity
 from actions.models import ActionProposal, AuditEvent, Verb
 from actions.policy import ConfiguredPolicy

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from actions.diagnosis.runner import AgentRunner
+from actions.agent.runner import AgentRunner
 from actions.dispatcher import Dispatcher
 from actions.errors import ConfigurationError
 from bot.app import build_app

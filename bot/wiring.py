@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from actions.agent.intake import Intake
 from actions.attempt import Attempts
 from actions.auditor import ActionAuditor
-from actions.diagnosis.intake import Intake
 from actions.errors import ConfigurationError
 from actions.executor import ActionExecutor, Timing
 from actions.models import Checkpoint, SafetyMode

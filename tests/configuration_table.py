@@ -40,7 +40,7 @@ def _default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     match value:
         case None | () | "" if value is not PydanticUndefined:
-            return "–"
+            return "none"
         case timedelta():
             return f"`{int(value.total_seconds())}` s"
         case bool():

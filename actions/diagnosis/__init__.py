@@ -1,1 +1,1 @@
-"""Finding out what is wrong: diagnoses, the rules that make them, and the agent that runs them."""
+"""What a diagnoser says, and how it reads."""

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from actions import errors
-from actions.diagnosis.intake import Intake
+from actions.agent.intake import Intake
 from actions.errors import OperatorError, OverloadedError, StorageError
 from actions.models import ActionStatus, SafetyMode
 from actions.ports import Clock, KillFiles, Store

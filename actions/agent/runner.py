@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from actions.diagnosis.intake import Intake, Receipt, Submission
+from actions.agent.intake import Intake, Receipt, Submission
+from actions.agent.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
 from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket
-from actions.diagnosis.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
 from actions.errors import OperatorError, TargetUnavailableError
 from actions.executor import ActionExecutor
 from actions.models import Actor, ActorKind, Caller, Via
