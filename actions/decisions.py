@@ -90,7 +90,7 @@ class Decisions:
         repeated = _repeated(tx, Verb.CANCEL, proposal, ask)
         if repeated is not None:
             return repeated
-        outcome = self._cancelled(tx, proposal, ask, reason)
+        outcome = self._cancelled(tx, proposal, ask, reason[:MAX_REASON])
         _remember(tx, Verb.CANCEL, proposal, ask, outcome)
         return outcome
 
