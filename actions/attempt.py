@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from actions.canonical import Json, canonical_json
-from actions.decisions import counted, withdraw_stale
+from actions.decisions import counted, why_not_offered, withdraw_stale
 from actions.errors import (
     NotAuthorizedError,
     NotReadyError,
@@ -236,13 +236,12 @@ class Attempts:
         return None
 
     def _stale(self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime) -> OperatorError | None:
-        definition = self.registry.get(proposal.action_name)
-        if definition.definition_hash != proposal.definition_hash:
-            return withdraw_stale(tx, proposal, "the action was redefined", self.caller, at)
-        if ready.preview.refusal is not None:
-            return withdraw_stale(tx, proposal, ready.preview.refusal, self.caller, at)
-        drift = drift_of(proposal.pins, ready.preview.pins)
-        return withdraw_stale(tx, proposal, drift, self.caller, at) if drift else None
+        changed = (
+            why_not_offered(self.registry, proposal)
+            or ready.preview.refusal
+            or drift_of(proposal.pins, ready.preview.pins)
+        )
+        return withdraw_stale(tx, proposal, changed, self.caller, at) if changed else None
 
     def _claimed(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> Claim | OperatorError:
         fence = proposal.fence + 1

@@ -117,6 +117,7 @@ class Decisions:
             return NotAuthorizedError(decision.reason)
         if proposal.status is not UNKNOWN:
             return NotReadyError(proposal_id, proposal.status, "resolved")
+        reason = reason[:MAX_REASON]
         moved = transition(
             tx,
             ATTEST_DONE if happened else ATTEST_UNDONE,
@@ -150,9 +151,8 @@ class Decisions:
         )
 
     def _redefined(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
-        if self.registry.get(proposal.action_name).definition_hash == proposal.definition_hash:
-            return None
-        return withdraw_stale(tx, proposal, "the action was redefined", ask.by, ask.at)
+        changed = why_not_offered(self.registry, proposal)
+        return withdraw_stale(tx, proposal, changed, ask.by, ask.at) if changed else None
 
     def _count(self, tx: Transaction, proposal: ActionProposal, person: str, ask: Ask) -> Outcome:
         earlier = counted(tx, proposal)
@@ -200,6 +200,14 @@ class Decisions:
 def counted(tx: Transaction, proposal: ActionProposal) -> int:
     """Return how many people have approved exactly these parameters."""
     return len({a.person for a in tx.approvals(proposal.id) if a.params_hash == proposal.params_hash})
+
+
+def why_not_offered(registry: ActionRegistry, proposal: ActionProposal) -> str | None:
+    """Return why the action is not there any more as it was when it was proposed; None if it is."""
+    definition = registry.find(proposal.action_name)
+    if definition is None:
+        return "the action is not offered any more"
+    return None if definition.definition_hash == proposal.definition_hash else "the action was redefined"
 
 
 def withdraw_stale(tx: Transaction, proposal: ActionProposal, changed: str, by: Caller, at: datetime) -> StaleError:

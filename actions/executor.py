@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
 from actions.canonical import Json, digest
-from actions.decisions import Ask, Decisions, Outcome, button_hash
+from actions.decisions import Ask, Decisions, Outcome, button_hash, why_not_offered
 from actions.diagnosis.models import ActionRecommendation
 from actions.errors import (
     BadRequestError,
@@ -133,15 +133,14 @@ class ActionExecutor:
             TargetUnavailableError: the target could not be read; the proposal stays as it is and can be tried again.
         """
         proposal = await self._proposal(proposal_id)
-        definition = self._registry.get(proposal.action_name)
         try:
-            preview = await self._preview(definition, proposal)
+            preview = await self._preview(proposal)
         except TargetUnavailableError as error:
             await self._write(lambda tx: tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now()))
             self._publisher.changed()
             log.warning("proposal %d cannot be validated yet: %s", proposal_id, error)
             raise
-        return await self._decide(lambda tx: self._validate(tx, proposal_id, definition, preview))
+        return await self._decide(lambda tx: self._validate(tx, proposal_id, preview))
 
     async def approve_proposal(self, proposal_id: int, *, by: Caller, seen: Seen | None = None) -> ActionProposal:
         """Count one person's approval of exactly what was *seen*; with the last one needed it is approved.
@@ -194,9 +193,8 @@ class ActionExecutor:
 
     async def _claim(self, proposal_id: int) -> Claim:
         proposal = await self._proposal(proposal_id)
-        definition = self._registry.get(proposal.action_name)
         read_at = self._clock.now()
-        preview, standings = await asyncio.gather(self._preview(definition, proposal), self._standings(proposal_id))
+        preview, standings = await asyncio.gather(self._preview(proposal), self._standings(proposal_id))
         ready = Readiness(preview=preview, read_at=read_at, standings=standings)
         return await self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
 
@@ -271,9 +269,7 @@ class ActionExecutor:
         born = bear(tx, living, by=by, at=draft.proposed_at)
         return born if born is not None else ObserveOnlyError(control.scope)
 
-    def _validate(
-        self, tx: Transaction, proposal_id: int, definition: ActionDefinition[Any], preview: Preview
-    ) -> Outcome:
+    def _validate(self, tx: Transaction, proposal_id: int, preview: Preview) -> Outcome:
         by = Caller(actor=Actor.system("validator"), via=Via.SYSTEM)
         proposal = tx.proposal(proposal_id)
         if proposal is None:
@@ -285,8 +281,6 @@ class ActionExecutor:
             stand_down(tx, proposal, overall, own, at=self._clock.now())
             return KilledError("it was proposed before the last stop")
         problem = preview.refusal
-        if definition.definition_hash != proposal.definition_hash:
-            problem = "the action was redefined since it was proposed"
         changes: dict[str, object]
         if problem is not None:
             changes = {"reason_code": ReasonCode.INVALID, "detail": problem, "impact": preview.impact}
@@ -295,7 +289,11 @@ class ActionExecutor:
         changes = {"pins": preview.pins, "before": preview.before, "impact": preview.impact}
         return transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes) or proposal
 
-    async def _preview(self, definition: ActionDefinition[Any], proposal: ActionProposal) -> Preview:
+    async def _preview(self, proposal: ActionProposal) -> Preview:
+        changed = why_not_offered(self._registry, proposal)
+        if changed is not None:
+            return Preview(impact=(), pins={}, refusal=changed)
+        definition = self._registry.get(proposal.action_name)
         try:
             async with asyncio.timeout(self._timing.preview_timeout):
                 return await definition.preview(parameters_of(definition, proposal))
