@@ -55,6 +55,24 @@ def require_place(environ: Mapping[str, str]) -> None:
         )
 
 
+def likely_state_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return where the state directory is if the configuration cannot be used otherwise; None if nothing tells.
+
+    For the kill switch, which must not wait until somebody has mended a typing error.
+    """
+    file = config_file(environ)
+    if not file.is_file():
+        return None
+    try:
+        written = tomllib.loads(file.read_text(encoding="utf-8")).get("state_dir")
+    except (OSError, ValueError):
+        written = None
+    set_above = next((value for name, value in environ.items() if name.upper() == f"{PREFIX}STATE_DIR" and value), None)
+    if set_above is not None:
+        return Path.cwd() / set_above
+    return file.parent / (written if isinstance(written, str) else DEFAULT_STATE_DIR)
+
+
 def refusal(problems: Sequence[str]) -> ConfigurationError:
     """Return one error that tells all *problems*."""
     if len(problems) == 1:

@@ -1,0 +1,1 @@
+"""The command line. Files with commands are light; what a command does is imported when it runs."""
