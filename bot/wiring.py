@@ -94,10 +94,14 @@ async def opened(
             environ=os.environ,
         )
         try:
-            parts = _build(settings, store, subjects, publisher or Signals(), directory or LocalDirectory())
-            for name in subjects:
-                await store.write(introduce(name, clock))
-            yield parts
+            yield await assembled(
+                settings,
+                store=store,
+                subjects=subjects,
+                clock=clock,
+                publisher=publisher or Signals(),
+                directory=directory or LocalDirectory(),
+            )
         finally:
             for subject in subjects.values():
                 await subject.close()
@@ -105,54 +109,22 @@ async def opened(
         await store.close()
 
 
-@asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[Store]:
-    """Open the database alone, for commands that only read."""
-    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=SystemClock())
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def build_policy(settings: Settings) -> ConfiguredPolicy:
-    """Return the policy that the settings describe."""
-    return ConfiguredPolicy(settings.grants())
-
-
-async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) -> Verification:
-    """Recompute the audit log and compare it with the tables and with what witnesses kept."""
-    return await asyncio.to_thread(verify, settings.database, checkpoints)
-
-
-def read_witness(path: Path) -> Testimony:
-    """Return what a witness file, or any text with its lines (an export of the channel), says. Raises `OSError`."""
-    return read_testimony(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def prepare_state_dir(path: Path) -> None:
-    """Make the directory with mode 0700, or refuse one that others can enter. Raises `ConfigurationError`."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"state_dir {path} cannot be made ({error.strerror}). Set another one.") from error
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"state_dir {path} can be entered by others. Run: chmod 700 {path}")
-
-
-def witness_path(settings: Settings) -> Path:
-    """Return where this host's own witness file lies."""
-    return settings.state_dir / "witness.log"
-
-
-def _build(
+async def assembled(
     settings: Settings,
+    *,
     store: Store,
     subjects: Mapping[str, Subject],
+    clock: Clock,
     publisher: Publisher,
     directory: Directory,
 ) -> Parts:
-    clock = SystemClock()
+    """Build everything over an open store and built subjects, and make the subjects known to the store.
+
+    Raises:
+        ConfigurationError, StorageError
+    """
+    for name in subjects:
+        await store.write(introduce(name, clock))
     owner = process_owner()
     registry = ActionRegistry(action for subject in subjects.values() for action in subject.actions)
     policy = build_policy(settings)
@@ -209,6 +181,46 @@ def _build(
         publisher=publisher,
         owner=owner,
     )
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Store]:
+    """Open the database alone, for commands that only read."""
+    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def build_policy(settings: Settings) -> ConfiguredPolicy:
+    """Return the policy that the settings describe."""
+    return ConfiguredPolicy(settings.grants())
+
+
+async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) -> Verification:
+    """Recompute the audit log and compare it with the tables and with what witnesses kept."""
+    return await asyncio.to_thread(verify, settings.database, checkpoints)
+
+
+def read_witness(path: Path) -> Testimony:
+    """Return what a witness file, or any text with its lines (an export of the channel), says. Raises `OSError`."""
+    return read_testimony(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def prepare_state_dir(path: Path) -> None:
+    """Make the directory with mode 0700, or refuse one that others can enter. Raises `ConfigurationError`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"state_dir {path} cannot be made ({error.strerror}). Set another one.") from error
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"state_dir {path} can be entered by others. Run: chmod 700 {path}")
+
+
+def witness_path(settings: Settings) -> Path:
+    """Return where this host's own witness file lies."""
+    return settings.state_dir / "witness.log"
 
 
 def _kill_files(settings: Settings) -> KillFiles:
