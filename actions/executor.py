@@ -136,7 +136,7 @@ class ActionExecutor:
         try:
             preview = await self._preview(proposal)
         except TargetUnavailableError as error:
-            await self._write(lambda tx: tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now()))
+            await self._write(lambda tx: self._show_waiting(tx, proposal_id))
             self._publisher.changed()
             log.warning("proposal %d cannot be validated yet: %s", proposal_id, error)
             raise
@@ -288,6 +288,11 @@ class ActionExecutor:
             return transition(tx, REJECT, proposal, by=by, at=self._clock.now(), changes=changes, data=data) or proposal
         changes = {"pins": preview.pins, "before": preview.before, "impact": preview.impact}
         return transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes) or proposal
+
+    def _show_waiting(self, tx: Transaction, proposal_id: int) -> None:
+        # Once: it is tried again every second, and the card would say the same.
+        if tx.message(OutboxKind.CARD, str(proposal_id)) is None:
+            tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now())
 
     async def _preview(self, proposal: ActionProposal) -> Preview:
         changed = why_not_offered(self._registry, proposal)
