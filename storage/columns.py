@@ -25,8 +25,11 @@ def microseconds(at: datetime) -> int:
 
 
 def from_microseconds(value: int) -> datetime:
-    """Return the time that `microseconds` was given."""
-    return _EPOCH + timedelta(microseconds=value)
+    """Return the time that `microseconds` was given; `ValueError` for a number that is none."""
+    try:
+        return _EPOCH + timedelta(microseconds=value)
+    except OverflowError:
+        raise ValueError(f"not a time: {value!r}") from None
 
 
 def json_text(value: Json) -> str:
@@ -119,7 +122,7 @@ class Lines(Converted):
 
     def read(self, value: str) -> tuple[str, ...]:
         """Parse."""
-        return tuple(orjson.loads(value))
+        return tuple(_list(value))
 
 
 class Rows(Converted):
@@ -138,4 +141,11 @@ class Rows(Converted):
 
     def read(self, value: str) -> tuple[Fact | Step, ...]:
         """Parse."""
-        return tuple(self.record(**dict(zip(self._names, item, strict=True))) for item in orjson.loads(value))
+        return tuple(self.record(**dict(zip(self._names, item, strict=True))) for item in _list(value))
+
+
+def _list(text: str) -> list[Any]:
+    found = orjson.loads(text)
+    if not isinstance(found, list):
+        raise TypeError(f"not a list: {text[:80]!r}")
+    return found

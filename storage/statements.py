@@ -60,7 +60,7 @@ class Prepared:
                 value = row[name]
                 if value is not None:
                     row[name] = read(value)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError) as error:
             raise damaged(error) from error
         return row
 

@@ -57,7 +57,7 @@ def insert_approved(tx: Transaction, count: int) -> None:
         must(tx.insert_proposal(a_proposal(source_key=key, target=key, status=ActionStatus.APPROVED)))
 
 
-@pytest.mark.parametrize("acknowledged", [1, 25, 100])
+@pytest.mark.parametrize("acknowledged", [1, 50])
 async def test_what_was_acknowledged_survives_a_sudden_death(url: str, path: Path, acknowledged: int) -> None:
     async with process("write_for_ever", url) as writer:
         known = {await line(writer) for _ in range(acknowledged)}
@@ -81,7 +81,7 @@ async def test_a_batch_that_was_not_committed_is_gone_as_a_whole(url: str, path:
 
 
 async def test_of_two_processes_one_wins_each_claim(sql_store: SqlStore, url: str) -> None:
-    count = 300
+    count = 100
     await sql_store.write(lambda tx: insert_approved(tx, count))
     async with AsyncExitStack() as stack:
         racers = [await stack.enter_async_context(process("race", url)) for _ in range(2)]
