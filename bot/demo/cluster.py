@@ -1,6 +1,6 @@
 """Three real etcd members under a real supervisord, in a directory of their own, with faults to inject.
 
-Nothing of it survives: the processes end with whoever started them, and the data is thrown away.
+The processes end with whoever started them, even if that was killed; the data is thrown away when the cluster is left.
 """
 
 import asyncio
@@ -87,6 +87,20 @@ class DemoCluster:
     ) -> None:
         """End every process, paused ones too, and remove the directory."""
         await self._stop()
+
+    @property
+    def directory(self) -> str:
+        """Where configuration, data and logs lie. Raises `ClusterError` while the cluster is not running."""
+        if self._directory is None:
+            raise ClusterError("The cluster is not running.")
+        return self._directory.name
+
+    @property
+    def supervisord_pid(self) -> int:
+        """The pid of supervisord. Raises `ClusterError` while the cluster is not running."""
+        if self._supervisord is None:
+            raise ClusterError("The cluster is not running.")
+        return self._supervisord.pid
 
     @property
     def process_names(self) -> Mapping[str, str]:

@@ -7,10 +7,13 @@ import pytest_asyncio
 from bot.demo.cluster import DemoCluster
 from tests.subjects.wired import Wired, wired
 
+QUOTA = 2 * 1024 * 1024
+"""Small, because it is filled often."""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def cluster() -> AsyncIterator[DemoCluster]:
-    async with DemoCluster() as running:
+    async with DemoCluster(quota=QUOTA) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """Small servers on the loopback that answer wrongly on purpose."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ class Server:
 
 
 @asynccontextmanager
-async def answering(answer: Answer, *, reads_head: bool = True) -> AsyncIterator[Server]:
+async def answering(
+    answer: Answer, *, reads_head: bool = True, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     """Run a server that reads the head of one request of each connection and leaves the rest to *answer*."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -36,8 +39,9 @@ async def answering(answer: Answer, *, reads_head: bool = True) -> AsyncIterator
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    served = Server(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    served = Server(url=f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
         yield served
     finally:

@@ -107,6 +107,13 @@ async def test_a_write_over_tls_to_a_plain_port_was_never_sent() -> None:
     assert caught.value.outcome is FailureOutcome.NO_EFFECT
 
 
+async def test_a_host_with_several_addresses_refuses_at_each_of_them(nobody: str) -> None:
+    with pytest.raises(UnreachableError) as caught:
+        await Transport().read([nobody.replace("127.0.0.1", "localhost")], READ)
+
+    assert caught.value.why is Why.REFUSED
+
+
 async def test_a_name_that_nobody_knows_is_told_apart_from_a_closed_port() -> None:
     call = Call(path="/state", deadlines=Deadlines.probing(5.0))
 

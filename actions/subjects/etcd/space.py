@@ -230,6 +230,8 @@ def _refusal_to_defragment(seen: EtcdObservation, name: str) -> str | None:
         return f"{seen.subject} has no member {name}; there are {', '.join(m.name for m in seen.members)}."
     if not member.reachable:
         return f"{member.name} cannot be read ({member.detail})."
+    if member.is_learner:
+        return f"{member.name} only learns; etcd lets it be defragmented once it votes."
     return refusal_to_pause(seen, member)
 
 

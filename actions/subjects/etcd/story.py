@@ -135,7 +135,7 @@ def _role(seen: EtcdObservation, member: MemberReading) -> str:
 
 def _answer(seen: EtcdObservation, member: MemberReading) -> str:
     if not member.reachable:
-        return f"{member.why.value if member.why else 'no answer'} ({member.detail})" if member.detail else "no answer"
+        return f"{member.why.value if member.why else 'no answer'}{f' ({member.detail})' if member.detail else ''}"
     complaints = f"; it reports {'; '.join(member.errors)}" if member.errors else ""
     return f"{_role(seen, member)}{complaints}"
 

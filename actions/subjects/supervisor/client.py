@@ -43,6 +43,8 @@ class Fault(IntEnum):
 _STARTED_IN_VAIN: Final = frozenset({Fault.ABNORMAL_TERMINATION, Fault.SPAWN_ERROR})
 """The process was started and is not up; supervisord may go on trying."""
 _LEFT_OPEN: Final = frozenset({Fault.FAILED})
+_NO_CONTROLS: Final = bytes(ord("?") if byte < 32 and byte not in b"\t\n\r" else byte for byte in range(256))
+"""supervisord passes on what stands in a log; XML must not have most control characters."""
 
 
 class FaultError(RefusedError):
@@ -64,7 +66,7 @@ class SupervisorClient:
         """See `ProcessSource.processes`."""
         listed = await self._read("supervisor.getAllProcessInfo", limit=LIST_LIMIT)
         try:
-            found = [_process(info) for info in listed]
+            found = [_process(info) for info in _list(listed)]
         except (LookupError, TypeError, ValueError, ValidationError) as error:
             raise TargetUnavailableError(f"{self._url} listed its processes in an unknown form: {error!r}.") from None
         return {process.name: process for process in found}
@@ -114,13 +116,15 @@ class SupervisorClient:
         reply = await self._transport.write(self._url, call)
         reply.require_success()
         try:
-            _value(reply)
+            value = _value(reply)
         except xmlrpc.Fault as fault:
             if fault.faultCode == as_wished:
                 return False
             raise _failure(self._url, fault) from None
         except _UnreadableError as error:
             raise OutcomeUnknownError(self._url, f"it answered what supervisord would not: {error}") from None
+        if value is not True:
+            raise OutcomeUnknownError(self._url, f"it answered {printable(repr(value), 80)} instead of yes")
         return True
 
 
@@ -145,7 +149,7 @@ def _value(reply: Reply) -> Any:
     if b"<!" in reply.body or b"\0" in reply.body:
         raise _UnreadableError("it declares things of its own")
     try:
-        (value,), _method = xmlrpc.loads(reply.body, use_builtin_types=True)
+        (value,), _method = xmlrpc.loads(reply.body.translate(_NO_CONTROLS), use_builtin_types=True)
     except xmlrpc.Fault:
         raise
     except (ExpatError, xmlrpc.Error, LookupError, TypeError, ValueError) as error:
@@ -166,6 +170,12 @@ def _refused(reply: Reply) -> str:
     if reply.status == httpx.codes.UNAUTHORIZED:
         return "user or password are not accepted"
     return reply.words
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
 
 
 def _process(info: Mapping[str, Any]) -> Process:
