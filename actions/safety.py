@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from actions.auditor import ActionAuditor
 from actions.errors import (
     AlreadyDecidedError,
     BadRequestError,
@@ -136,6 +137,7 @@ class SafetyController:
         kill_files: KillFiles,
         policy: Policy,
         directory: Directory,
+        auditor: ActionAuditor,
         clock: Clock,
         publisher: Publisher,
     ) -> None:
@@ -143,6 +145,7 @@ class SafetyController:
         self._kill_files = kill_files
         self._policy = policy
         self._directory = directory
+        self._auditor = auditor
         self._clock = clock
         self._publisher = publisher
 
@@ -196,7 +199,9 @@ class SafetyController:
         if file is not None:
             self._kill_files.remove([file])
         self._publisher.changed()
-        return await self._cancel_backlog(in_flight)
+        stopped = await self._cancel_backlog(in_flight)
+        await self._have_it_witnessed()
+        return stopped
 
     async def sweep_stopped(self) -> int:
         """Cancel what is still pending from before the last stop, in batches; return how many."""
@@ -220,6 +225,12 @@ class SafetyController:
             problem = f"{error} What was pending cannot run any more; `operator run` finishes cancelling it."
             return Stopped(recorded=True, cancelled=0, in_flight=in_flight, problem=problem)
         return Stopped(recorded=True, cancelled=cancelled, in_flight=in_flight)
+
+    async def _have_it_witnessed(self) -> None:
+        try:
+            await self._auditor.checkpoint()
+        except (StorageError, OSError):
+            log.exception("the kill is recorded, but no witness could be given the audit log's head")
 
     async def _require(self, by: Caller, verb: Verb) -> None:
         standing = await self._directory.standing(by.actor)

@@ -170,6 +170,7 @@ class Service:
         if recovered:
             log.warning("%d actions were running when the bot last stopped; looking what became of them", recovered)
         await parts.auditor.started("run")
+        await self._have_it_witnessed()
         app = self._app()
         async with (
             serving(self._web(app), host=host, port=port) as address,
@@ -183,6 +184,13 @@ class Service:
             await stopping.wait()
             log.info("stopping: nothing new begins, what runs may end")
         await parts.auditor.stopped("run")
+        await self._have_it_witnessed()
+
+    async def _have_it_witnessed(self) -> None:
+        try:
+            await self._parts.auditor.checkpoint()
+        except OSError:
+            log.exception("the witness file could not be written; the audit log is not covered until it can be")
 
     def _app(self) -> AsyncApp:
         parts = self._parts

@@ -128,7 +128,7 @@ async def assembled(
     owner = process_owner()
     registry = ActionRegistry(action for subject in subjects.values() for action in subject.actions)
     policy = build_policy(settings)
-    kill_files = _kill_files(settings)
+    kill_files = build_kill_files(settings)
     buttons = ButtonKey.kept_in(settings.state_dir)
     executor = ActionExecutor(
         store=store,
@@ -143,9 +143,8 @@ async def assembled(
         owner=owner,
         timing=_timing(settings),
     )
-    safety = SafetyController(
-        store=store, kill_files=kill_files, policy=policy, directory=directory, clock=clock, publisher=publisher
-    )
+    auditor = build_auditor(settings, store)
+    safety = build_safety(settings, store, directory=directory, publisher=publisher)
     return Parts(
         settings=settings,
         clock=clock,
@@ -175,7 +174,7 @@ async def assembled(
             publisher=publisher,
             executor=executor,
         ),
-        auditor=ActionAuditor(store=store, witness=WitnessFile(witness_path(settings)), clock=clock),
+        auditor=auditor,
         kill_files=kill_files,
         buttons=buttons,
         publisher=publisher,
@@ -196,6 +195,30 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 def build_policy(settings: Settings) -> ConfiguredPolicy:
     """Return the policy that the settings describe."""
     return ConfiguredPolicy(settings.grants())
+
+
+def build_kill_files(settings: Settings) -> KillFiles:
+    """Return what can hold this host back: the kill files, and a configuration that says observe."""
+    files = DirectoryKillFiles(settings.state_dir, entropy=SystemEntropy())
+    return Ceiling(files) if settings.mode_ceiling is SafetyMode.OBSERVE else files
+
+
+def build_auditor(settings: Settings, store: Store) -> ActionAuditor:
+    """Return the auditor over *store*, with this host's witness file."""
+    return ActionAuditor(store=store, witness=WitnessFile(witness_path(settings)), clock=SystemClock())
+
+
+def build_safety(settings: Settings, store: Store, *, directory: Directory, publisher: Publisher) -> SafetyController:
+    """Return the controller of the mode; it needs neither subjects nor Slack."""
+    return SafetyController(
+        store=store,
+        kill_files=build_kill_files(settings),
+        policy=build_policy(settings),
+        directory=directory,
+        auditor=build_auditor(settings, store),
+        clock=SystemClock(),
+        publisher=publisher,
+    )
 
 
 async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) -> Verification:
@@ -221,11 +244,6 @@ def prepare_state_dir(path: Path) -> None:
 def witness_path(settings: Settings) -> Path:
     """Return where this host's own witness file lies."""
     return settings.state_dir / "witness.log"
-
-
-def _kill_files(settings: Settings) -> KillFiles:
-    files = DirectoryKillFiles(settings.state_dir, entropy=SystemEntropy())
-    return Ceiling(files) if settings.mode_ceiling is SafetyMode.OBSERVE else files
 
 
 def _timing(settings: Settings) -> Timing:

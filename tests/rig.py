@@ -177,6 +177,7 @@ class Rig:
         self.directory = KnownPeople()
         self.publisher = Calls()
         self.witness = FileWitness()
+        self.auditor = ActionAuditor(store=store, witness=self.witness, clock=clock)
         self.registry = ActionRegistry([self._define("touch", Risk.LOW), self._define("crush", Risk.HIGH)])
         self.executor = ActionExecutor(
             store=store,
@@ -196,6 +197,7 @@ class Rig:
             kill_files=kill_files,
             policy=POLICY,
             directory=self.directory,
+            auditor=self.auditor,
             clock=clock,
             publisher=self.publisher,
         )
@@ -215,7 +217,6 @@ class Rig:
             clock=clock,
             publisher=self.publisher,
         )
-        self.auditor = ActionAuditor(store=store, witness=self.witness, clock=clock)
 
     async def start(self, *, execute: bool = True) -> "Rig":
         """Introduce the subject and, unless told otherwise, switch to execute."""
@@ -278,5 +279,3 @@ class MemoryKillFiles:
     def remove(self, names: object) -> None:
         assert isinstance(names, list | tuple | set)
         self.names -= set(names)
-
-

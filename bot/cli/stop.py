@@ -17,10 +17,8 @@ from bot.local_directory import LocalDirectory
 from bot.settings import Settings, load
 from bot.settings_sources import likely_state_dir
 from bot.signals import Signals
-from bot.system import SystemClock
 from bot.views.times import moment
-from bot.wiring import _kill_files as build_kill_files
-from bot.wiring import build_policy, reading
+from bot.wiring import build_kill_files, build_safety, reading
 
 KILL_FILE_ONLY: Final = 4
 
@@ -65,14 +63,7 @@ async def mode(wanted: str | None, *, reason: str, subject: str | None, as_json:
 @asynccontextmanager
 async def _safety(settings: Settings) -> AsyncIterator[SafetyController]:
     async with reading(settings) as store:
-        yield SafetyController(
-            store=store,
-            kill_files=build_kill_files(settings),
-            policy=build_policy(settings),
-            directory=LocalDirectory(),
-            clock=SystemClock(),
-            publisher=Signals(),
-        )
+        yield build_safety(settings, store, directory=LocalDirectory(), publisher=Signals())
 
 
 def _settings_or_problem() -> tuple[Settings, OperatorError | None]:

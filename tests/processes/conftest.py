@@ -75,8 +75,8 @@ def operator(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     config.write_text(CONFIG.format(folder=tmp_path, login=pwd.getpwuid(os.getuid()).pw_name))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "bot.cli.main", *arguments],
+        return subprocess.run(  # noqa: S603 - our own command
+            [Path(sys.executable).with_name("operator"), *arguments],
             env={**os.environ, "OPERATOR_CONFIG": str(config)},
             capture_output=True,
             text=True,

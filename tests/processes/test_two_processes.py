@@ -46,11 +46,12 @@ async def test_effects_that_begin_after_a_kill_from_the_command_line_are_all_in_
 ) -> None:
     for number in range(100):
         await shared.approved(f"i{number}")
-    await asyncio.to_thread(start, "tests.processes.worker", 1.5, 0.02)
+    await asyncio.to_thread(start, "tests.processes.worker", "inf", 0.02)
     await _claimed(shared)
     answer = await asyncio.to_thread(operator, "actions", "kill-switch", "--reason", "test", "--json")
     killed_at = time.monotonic()
     assert answer.returncode == 0, answer.stderr
+    (tmp_path / "go").touch()
     await _nothing_executing(shared)
 
     listed = {int(one["id"]) for one in json.loads(answer.stdout)["in_flight"]}

@@ -1,10 +1,11 @@
 """A process that executes over a shared database, and writes every effect into a ledger as it begins.
 
-Run as `python -m tests.processes.worker <folder> <seconds before an effect> <seconds after it>`; ends when its standard
-input does.
+Run as `python -m tests.processes.worker <folder> <seconds before an effect> <seconds after it>`; with seconds of `inf` an
+effect waits for a file named `go`. Ends when its standard input does.
 """
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -24,16 +25,24 @@ class LedgerTarget(Target):
 
     def __init__(self, path: Path, before: float, after: float) -> None:
         super().__init__()
+        self._go = path.with_name("go")
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._before = before
         self._after = after
 
     async def _touch(self, key: str) -> Done:
-        await asyncio.sleep(self._before)
+        await self._until_it_may_begin()
         os.write(self._file, f"{time.monotonic()} {key}\n".encode())
         self.ledger[key] += 1
         await asyncio.sleep(self._after)
         return Done(detail="touched")
+
+    async def _until_it_may_begin(self) -> None:
+        if self._before != math.inf:
+            await asyncio.sleep(self._before)
+            return
+        while not self._go.exists():
+            await asyncio.sleep(0.02)
 
 
 async def work(folder: Path, before: float, after: float) -> None:
