@@ -1,6 +1,6 @@
 """A process that executes over a shared database, and writes every effect into a ledger as it begins.
 
-Run as `python -m tests.processes.worker <folder> <seconds before an effect> <seconds after it>`; with seconds of `inf` an
+Run as `python -m tests.processes.worker <folder> <seconds before an effect> <seconds after it>`; with `inf` seconds an
 effect waits for a file named `go`. Ends when its standard input does.
 """
 
