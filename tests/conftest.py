@@ -14,10 +14,11 @@ settings.load_profile("operator")
 @pytest.fixture(autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
     with blockbuster_ctx(["actions", "bot", "storage"]) as active:
-        # A kill file is a zero-byte file that must be seen at once, by the claim itself; the look costs microseconds.
-        for name in ("os.scandir", "os.listdir", "os.stat"):
+        # A kill file is a zero-byte file that must be seen by the claim itself, and lie there before anything else
+        # happens; each look and each change costs microseconds.
+        for name in ("os.scandir", "os.listdir", "os.stat", "os.mkdir", "os.unlink"):
             if name in active.functions:
-                active.functions[name].can_block_in("storage/kill_files.py", "present")
+                active.functions[name].can_block_in("storage/kill_files.py", {"present", "drop", "remove"})
         yield active
 
 

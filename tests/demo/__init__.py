@@ -1,0 +1,1 @@
+"""The demo: every fault repaired by itself, and nothing left behind."""
