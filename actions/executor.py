@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,7 +22,18 @@ from actions.errors import (
     UnknownProposalError,
 )
 from actions.lifecycle import PROPOSED, REJECT, VALIDATE
-from actions.models import ActionProposal, Actor, Caller, ReasonCode, Risk, SafetyMode, Seen, Via
+from actions.models import (
+    ActionProposal,
+    ActionRecord,
+    Actor,
+    Caller,
+    FailureOutcome,
+    ReasonCode,
+    Risk,
+    SafetyMode,
+    Seen,
+    Via,
+)
 from actions.ports import (
     ButtonTokens,
     Clock,
@@ -196,7 +207,21 @@ class ActionExecutor:
         read_at = self._clock.now()
         preview, standings = await asyncio.gather(self._preview(proposal), self._standings(proposal_id))
         ready = Readiness(preview=preview, read_at=read_at, standings=standings)
-        return await self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
+        claiming = asyncio.ensure_future(
+            self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await _undisturbed(self._give_back(claiming))
+            raise
+
+    async def _give_back(self, claiming: asyncio.Future[Claim]) -> None:
+        await asyncio.wait([claiming])
+        if claiming.exception() is None:
+            claim = claiming.result()
+            end = Ending.failed("Interrupted before anything was sent", FailureOutcome.NO_EFFECT)
+            await self._finish(claim.proposal, claim.record, end)
 
     async def _run(self, claim: Claim) -> None:
         run = Run(
@@ -212,12 +237,13 @@ class ActionExecutor:
         try:
             end = await run.to_the_end()
         except BaseException as error:  # boundary: cancellation or shutdown; what was sent may have happened
-            await asyncio.shield(self._finish(run, Ending.unknown(f"Interrupted ({type(error).__name__})")))
+            interrupted = Ending.unknown(f"Interrupted ({type(error).__name__})")
+            await _undisturbed(self._finish(run.claimed, run.record, interrupted))
             raise
-        await self._finish(run, end)
+        await _undisturbed(self._finish(run.claimed, run.record, end))
 
-    async def _finish(self, run: Run, end: Ending) -> None:
-        await self._write(lambda tx: self._attempts.finish(tx, run.claimed, run.record, end, self._clock.now()))
+    async def _finish(self, claimed: ActionProposal, record: ActionRecord, end: Ending) -> None:
+        await self._write(lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()))
         self._publisher.changed()
 
     def _draft(
@@ -339,3 +365,17 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+async def _undisturbed(work: Awaitable[None]) -> None:
+    # Cancellation waits until the work is done: what was sent must not be left without a result.
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()
