@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -53,8 +53,7 @@ class Run:
             return await self._confirm(sent) if isinstance(sent, Done) else sent
         finally:
             heartbeat.cancel()
-            with suppress(asyncio.CancelledError):
-                await heartbeat
+            await asyncio.wait([heartbeat])  # a cancellation of our own, unlike the heartbeat's, goes on
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[None]:
