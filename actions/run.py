@@ -9,6 +9,7 @@ from typing import Any
 
 from actions.attempt import Claim, Ending, parameters_of, save_steps, with_step
 from actions.errors import ActionFailedError, OperatorError, StorageError
+from actions.lifecycle import EXECUTING
 from actions.models import FailureOutcome, SafetyMode, Step, SuccessOutcome
 from actions.ports import Clock, KillFiles, Publisher, Reader, Store
 from actions.registry import ActionDefinition, Done, Happened, Verdict
@@ -124,11 +125,14 @@ class Run:
         if held:
             return f"this host is held back by {held[0]}"
         try:
-            return await self._store.read(self._changed_mode)
+            return await self._store.read(self._what_changed)
         except StorageError as error:
             return f"the mode could not be read ({error})"
 
-    def _changed_mode(self, reader: Reader) -> str | None:
+    def _what_changed(self, reader: Reader) -> str | None:
+        current = reader.proposal(self.claimed.id)
+        if current is None or (current.status, current.fence) != (EXECUTING, self.claimed.fence):
+            return "another process has given it up for lost meanwhile"
         control = effective(reader, self.claimed.subject)
         if control.mode is not SafetyMode.EXECUTE:
             return f"{control.changed_by} switched to observe"
