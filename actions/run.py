@@ -116,7 +116,9 @@ class Run:
                 return await self._definition.verify(parameters_of(self._definition, self.claimed), self.claimed.before)
         except (OperatorError, TimeoutError) as error:
             log.info("action %d: cannot look yet: %s", self.claimed.id, error)
-            return _NOTHING_SEEN
+        except Exception:  # boundary: a fault in looking must not hide that the target accepted it
+            log.exception("action %d cannot be looked at", self.claimed.id)
+        return _NOTHING_SEEN
 
     async def _why_stop(self) -> str | None:
         if self._lease_lost:
