@@ -18,6 +18,7 @@ from actions.errors import (
     NotReadyError,
     ObserveOnlyError,
     OperatorError,
+    StorageError,
     TargetUnavailableError,
     UnknownProposalError,
 )
@@ -69,6 +70,8 @@ class Timing:
     """Seconds a target may take to be read."""
     verify_interval: float = 0.25
     """Seconds between two looks at a target after the action."""
+    finish_interval: float = 1.0
+    """Seconds between two attempts to write a result down, while the lease lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +199,10 @@ class ActionExecutor:
         the action runs, the outcome is recorded as unknown before `CancelledError` goes on.
 
         Raises:
-            NotAllowedError, ConflictError, NotFoundError, StorageError: it was not claimed, and nothing was sent
+            NotAllowedError, ConflictError, NotFoundError: it was not claimed, and nothing was sent
             TargetUnavailableError: the target could not be read; it stays approved
+            StorageError: it was not claimed; or its result could not be written for as long as the lease lasts, and is
+                found out by looking
         """
         await self._run(await self._claim(proposal_id))
         return await self._proposal(proposal_id)
@@ -243,7 +248,16 @@ class ActionExecutor:
         await _undisturbed(self._finish(run.claimed, run.record, end))
 
     async def _finish(self, claimed: ActionProposal, record: ActionRecord, end: Ending) -> None:
-        await self._write(lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()))
+        deadline = self._clock.monotonic() + self._timing.lease.total_seconds()
+        while True:
+            try:
+                await self._write(lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()))
+                break
+            except StorageError as error:
+                log.warning("action %d: the result (%s) waits: %s", claimed.id, end.row.event, error)
+                if self._clock.monotonic() >= deadline:
+                    raise
+                await self._clock.sleep(self._timing.finish_interval)
         self._publisher.changed()
 
     def _draft(
