@@ -248,6 +248,30 @@ async def test_room_is_made_in_the_order_that_works() -> None:
     assert (await action.verify(preview.before)).happened is Happened.YES
 
 
+async def test_nothing_is_done_once_stopped_before_the_first_step() -> None:
+    etcd = FakeEtcd(alarms=list(FULL))
+
+    with pytest.raises(ActionFailedError, match="kill switch") as caught:
+        await Action(etcd, "reclaim_space").execute(RecordedSteps(stop_before="compact"))
+
+    assert caught.value.outcome is FailureOutcome.NO_EFFECT
+    assert etcd.writes == []
+
+
+@pytest.mark.parametrize(("config", "last"), [({}, "Test read"), ({"probe_key": "probe"}, "Test write")])
+async def test_a_test_write_is_made_only_where_a_key_is_named_for_it(config: Mapping[str, Any], last: str) -> None:
+    etcd = FakeEtcd(alarms=list(FULL))
+    action = Action(etcd, "reclaim_space", **config)
+    preview = await action.preview()
+    await action.execute()
+
+    verdict = await action.verify(preview.before)
+
+    assert verdict.happened is Happened.YES
+    assert verdict.evidence[-1].label == last
+    assert ("n1 put" in etcd.writes) is bool(config)
+
+
 async def test_history_is_kept_where_that_was_asked_for() -> None:
     etcd = FakeEtcd(alarms=list(FULL))
     action = Action(etcd, "reclaim_space")
