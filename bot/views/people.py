@@ -10,8 +10,8 @@ from bot.views.plain import exact
 
 _SLACK_ACTOR: Final = re.compile(r"slack:[TE][A-Z0-9]+/([UW][A-Z0-9]+)")
 _SLACK_USER: Final = re.compile(r"[UW](?=[A-Z]*[0-9])[A-Z0-9]{3,}")
-_NAME: Final = 60
-_MOST_NAMES: Final = 10
+_NAME: Final = 50
+_MOST_NAMES: Final = 8
 
 
 def person(name: str) -> Block:
@@ -24,7 +24,7 @@ def person(name: str) -> Block:
 
 
 def people(names: Sequence[str]) -> list[Block]:
-    """Return at most ten people, comma-separated, and how many more there are."""
+    """Return at most eight people, comma-separated, and how many more there are."""
     elements: list[Block] = []
     for name in names[:_MOST_NAMES]:
         elements += [person(name), blocks.text(", ")]

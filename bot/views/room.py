@@ -28,6 +28,7 @@ MESSAGE_ROOMS: Final = (
     Room(line=200, passage=450, lines=5, items=5),
     Room(line=120, passage=200, lines=3, items=3),
     Room(line=80, passage=100, lines=2, items=2),
+    Room(line=60, passage=60, lines=1, items=1),
 )
 VIEW_ROOMS: Final = (
     Room(line=1_000, passage=8_000, lines=200, items=100),

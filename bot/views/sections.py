@@ -124,12 +124,12 @@ def reasons(proposal: ActionProposal, undo_hint: str | None, room: Room) -> list
 
 
 def approvals(given: Sequence[Approval], needed: int) -> list[Block]:
-    """Who said yes, when and how; one paragraph each, at most ten."""
+    """Who said yes, when and how; one paragraph each, at most five."""
     shown = [
         labelled(f"Approval {number} of {max(needed, len(given))}", person(one.person), blocks.text(_how(one)))
-        for number, one in enumerate(given[:10], start=1)
+        for number, one in enumerate(given[:5], start=1)
     ]
-    more = len(given) - 10
+    more = len(given) - 5
     return [*shown, blocks.section(blocks.text(f"and {more} more"))] if more > 0 else shown
 
 

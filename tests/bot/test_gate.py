@@ -85,7 +85,7 @@ class Entrance:
         return await ask(self.gate, sent, _chunks(sent))
 
 
-async def ask(gate: SlackGate, sent: Sent, messages: list[Message]) -> tuple[int, bytes]:
+async def ask(gate: SlackGate, sent: Sent, messages: list[Message], *, client: str = "127.0.0.1") -> tuple[int, bytes]:
     answered: list[Message] = []
 
     async def receive() -> Message:
@@ -95,7 +95,7 @@ async def ask(gate: SlackGate, sent: Sent, messages: list[Message]) -> tuple[int
         answered.append(dict(message))
 
     scope = {"type": "http", "method": sent.method, "path": "/slack/events", "headers": sent.headers}
-    await gate({**scope, "query_string": b"x-slack-bolt=1", "client": ("127.0.0.1", 50_000)}, receive, send)
+    await gate({**scope, "query_string": b"x-slack-bolt=1", "client": (client, 50_000)}, receive, send)
     start, end = answered
     return start["status"], end["body"]
 
@@ -355,7 +355,16 @@ async def test_nothing_forged_replayed_or_mangled_passes_breaks_anything_or_fill
     assert all(text.isascii() and text.isprintable() for text in caplog.messages)
 
 
-async def test_of_ten_thousand_deliveries_each_valid_request_passes_once(slack: Entrance) -> None:
+async def test_a_proxy_cannot_write_into_the_log(slack: Entrance, caplog: pytest.LogCaptureFixture) -> None:
+    await ask(slack.gate, Sent(headers=[]), [], client="::1\n2026 INFO forged \x1b[31m\u202e" + "x" * 500)
+
+    (said,) = caplog.messages
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) <= 200
+
+
+async def test_of_all_deliveries_in_any_order_each_valid_request_passes_once(slack: Entrance) -> None:
     random = Random(7)
     sent = [signed(slack.timestamp, f"payload={number}".encode()) for number in range(cases(2_000))]
     deliveries = [one for one in sent for _ in range(random.randrange(1, 6))]

@@ -8,6 +8,7 @@ from typing import Any
 from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
+from bot.views.blocks import MESSAGE_BYTES, size
 from bot.views.message import MOST_TEXT, Message
 from bot.workspace.validator import message_problems, mrkdwn_nodes, view_problems
 from tests.bot.views.hostile import CANARY
@@ -46,6 +47,7 @@ def message_faults(message: Message, *, users: Sequence[str] = (), links: Sequen
     for parsed in SdkBlock.parse_all(_distinct(blocks)):
         parsed.to_dict()
     faults += _shown_faults(blocks, users, links)
+    faults += [f"the blocks take {size(blocks)} bytes"] if size(blocks) > MESSAGE_BYTES else []
     faults += [f"the text is {len(message.text)} long"] if len(message.text) > MOST_TEXT else []
     faults += ["the text has live markup"] if set("<>&") & set(_ENTITY.sub("", message.text)) else []
     faults += ["the text hides something"] if _hides(message.text) else []
