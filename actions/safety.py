@@ -299,8 +299,9 @@ def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:
     """
 
     def work(tx: Transaction) -> None:
-        overall, own = lock(tx, scope)
-        if own.epoch == 0 and overall.epoch > 0:
+        overall, _ = lock(tx, scope)
+        # A row that cannot be read is there all the same: whoever damaged it must not thereby switch to execute.
+        if overall.epoch > 0 and all(row.scope != scope for row in tx.controls()):
             control = Control(
                 scope=scope,
                 mode=SafetyMode.EXECUTE,
