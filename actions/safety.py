@@ -162,7 +162,7 @@ class SafetyController:
     ) -> tuple[Control, int]:
         """Switch the mode; to observe cancels everything pending. Return the new row and how many were cancelled.
 
-        Setting execute needs a reason, and removes this host's kill files once it is committed.
+        Setting execute needs a reason; set for everything, it removes this host's kill files once it is committed.
 
         Raises:
             NotAuthorizedError, BadRequestError, StorageError
@@ -171,7 +171,7 @@ class SafetyController:
         await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL)
         files = self._kill_files.present()
         control = await self._store.write(lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope))
-        if mode is SafetyMode.EXECUTE:
+        if mode is SafetyMode.EXECUTE and scope == EVERYTHING:
             self._kill_files.remove(files)
         cancelled = await self.sweep_stopped()
         self._publisher.changed()
