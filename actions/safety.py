@@ -192,6 +192,8 @@ class SafetyController:
         try:
             in_flight = await self._store.write(lambda tx: self._kill(tx, by=by, reason=reason, scope=scope))
         except StorageError as error:
+            if file is not None and file not in self._kill_files.present():
+                file = self._drop_kill_file()  # somebody set execute in between
             if file is None:
                 raise
             log.exception("the kill switch could not be recorded; %s stays", file)
