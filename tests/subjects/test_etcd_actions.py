@@ -421,6 +421,17 @@ async def test_a_cluster_without_a_member_to_spare_is_not_paused(count: int) -> 
     assert "voters would be left" in ((await action.preview()).refusal or "")
 
 
+async def test_what_needs_a_voter_cannot_be_told_without_one() -> None:
+    etcd = FakeEtcd(alarms=list(FULL))
+    for member in etcd.members:
+        member.is_learner = True
+
+    verdict = await Action(etcd, "disarm_alarm").verify({}, member_id="100", alarm="NOSPACE")
+
+    assert verdict.happened is Happened.CANNOT_TELL
+    assert verdict.evidence[0].value == "No voter of etcd answers."
+
+
 async def test_a_compaction_needs_a_quorum() -> None:
     etcd = FakeEtcd()
     etcd["n2"].answers = etcd["n3"].answers = False
@@ -473,7 +484,11 @@ async def test_a_move_cannot_be_told_while_the_members_disagree_or_too_few_answe
     etcd["n2"].answers = etcd["n3"].answers = False
     alone = await action.verify(preview.before, target_member="n2")
 
-    assert divided.happened is Happened.CANNOT_TELL
+    etcd["n1"].leader = ""
+    leaderless = await action.verify(preview.before, target_member="n2")
+
+    assert leaderless.evidence[0].value == "knows no leader"
+    assert {verdict.happened for verdict in (divided, leaderless)} == {Happened.CANNOT_TELL}
     assert alone.happened is Happened.CANNOT_TELL
 
 
@@ -581,6 +596,8 @@ async def test_what_cannot_be_read_is_part_of_the_observation() -> None:
     assert seen.processes_problem == "supervisord is away\\n."
     assert seen.listed is None
     assert seen.voters == 3
+    etcd["n1"].tells_metrics = True
+    assert (await subject.observe()).members[0].quota == QUOTA
 
 
 async def test_a_quota_is_read_once_and_again_after_a_restart() -> None:

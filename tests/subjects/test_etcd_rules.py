@@ -165,6 +165,36 @@ def test_a_lost_member_is_told_of_only_after_ten_minutes() -> None:
     assert holds["member_process_exited"] == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "over", "told"),
+    [
+        (ProcessState.EXITED, {"exit_status": 3}, "EXITED with exit code 3"),
+        (ProcessState.EXITED, {"exit_status": -1}, "EXITED after a signal"),
+        (ProcessState.FATAL, {"spawn_error": "Exited too quickly"}, "supervisord gave up on it"),
+        (ProcessState.STOPPED, {}, "ask who did, then start it"),
+    ],
+)
+def test_how_a_process_ended_is_told_and_it_is_started_all_the_same(
+    state: ProcessState, over: dict[str, Any], told: str
+) -> None:
+    down = silent("n2", Why.REFUSED, state).model_copy(update={"process": a_process("n2", state, **over)})
+
+    ((rule, finding),) = found(cluster(*well("n1", "n3"), down))
+
+    assert rule == "member_process_exited"
+    assert told in finding.output.model_dump_json()
+    assert recommended(finding) == [("supervisor.start_process", {"name": "etcd-n2"})]
+
+
+def test_a_larger_cluster_can_still_spare_a_member() -> None:
+    names = ("n1", "n3", "n4", "n5")
+
+    ((_, finding),) = found(cluster(*well(*names), silent("n2", Why.REFUSED, ProcessState.EXITED)))
+
+    assert "1 more may fail" in finding.output.primary_diagnosis
+    assert finding.output.risks == ()
+
+
 def test_a_learner_that_died_is_only_a_warning() -> None:
     learner = silent("n3", Why.REFUSED, ProcessState.EXITED).model_copy(update={"is_learner": True})
 

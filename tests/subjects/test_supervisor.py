@@ -13,7 +13,7 @@ from actions.errors import ActionFailedError, BadParametersError, TargetUnavaila
 from actions.models import FailureOutcome, Risk
 from actions.registry import ActionDefinition, ActionRegistry, Happened
 from actions.subjects.process import Dependent, Process, ProcessState
-from actions.subjects.supervisor.client import FaultError, SupervisorClient
+from actions.subjects.supervisor.client import FaultError, SupervisorClient, connect
 from actions.subjects.supervisor.config import SupervisorConfig
 from actions.subjects.supervisor.subject import SupervisorSubject
 from actions.subjects.transport import OutcomeUnknownError, RefusedError, Transport
@@ -155,6 +155,25 @@ def test_a_name_that_could_mean_several_processes_is_no_parameter(name: str) -> 
 
     with pytest.raises(BadParametersError):
         validate_action_params(definition, {"name": name})
+
+
+async def test_a_supervisord_without_a_password_is_asked_without_one() -> None:
+    client = connect(
+        SupervisorConfig(url=URL), {}, httpx.MockTransport(lambda request: response(200, _auth_of(request)))
+    )
+
+    with pytest.raises(TargetUnavailableError, match="unknown form"):
+        await client.processes()
+
+
+def _auth_of(request: httpx.Request) -> str:
+    assert "Authorization" not in request.headers
+    return xmlrpc.dumps((True,), methodresponse=True)
+
+
+def test_an_action_keeps_others_off_its_process() -> None:
+    for definition in subject_over(fake()).actions:
+        assert definition.target(model(definition)) == "web"
 
 
 def test_the_risks_grow_with_what_is_taken_away() -> None:

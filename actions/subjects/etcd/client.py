@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actions.errors import OperatorError, TargetUnavailableError
@@ -208,6 +209,8 @@ class EtcdClient:
         """Read the figures that *member* publishes for monitoring only."""
         call = Call(path="/metrics", deadlines=Deadlines.probing(within), limit=METRICS_LIMIT)
         reply = await self._transport.read([self.members[member]], call)
+        if reply.status != httpx.codes.OK:
+            raise TargetUnavailableError(f"{reply.endpoint} answered {reply.status}: {reply.words}.")
         samples = {found.group(1).decode(): found.group(2).decode() for found in _SAMPLE.finditer(reply.body)}
         defragmentations = samples.get("etcd_disk_backend_defrag_duration_seconds_count")
         return Metrics(
@@ -342,7 +345,7 @@ def _decoded(model: type[W], reply: Reply) -> W:
     error = _error(reply)
     if error is not None:
         raise GrpcStatusError(reply.endpoint, error)
-    if reply.status != 200:
+    if reply.status != httpx.codes.OK:
         raise TargetUnavailableError(f"{reply.endpoint} answered {reply.status}: {reply.words}.")
     try:
         return model.model_validate_json(reply.body)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from actions.diagnosis.models import ActionRecommendation, Alternative, DiagnosisOutput, Severity
-from actions.models import Urgency
 from actions.subject import Finding, Rule
 from actions.subjects.etcd.observe import CLUSTER, CORRUPT, EtcdObservation, MemberReading
 from actions.subjects.etcd.space_rules import SPACE_RULES
@@ -400,8 +399,8 @@ def _hangs(member: MemberReading) -> bool:
 
 def _repair(seen: EtcdObservation, member: MemberReading) -> ActionRecommendation | None:
     if _is_down(member):
-        return start(seen, member, urgency=Urgency.IMMEDIATE)
-    return restart(seen, member, urgency=Urgency.IMMEDIATE) if _hangs(member) else None
+        return start(seen, member)
+    return restart(seen, member) if _hangs(member) else None
 
 
 def _repair_commands(members: Sequence[MemberReading]) -> tuple[str, ...]:

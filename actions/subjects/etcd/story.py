@@ -72,9 +72,7 @@ def quorum_sentence(seen: EtcdObservation) -> str:
     return f"{answering} of {seen.voters} voters answer, {quorum} are needed: {rest}."
 
 
-def start(
-    seen: EtcdObservation, member: MemberReading, urgency: Urgency = Urgency.IMMEDIATE
-) -> ActionRecommendation | None:
+def start(seen: EtcdObservation, member: MemberReading) -> ActionRecommendation | None:
     """Recommend to start a member's process; None if nobody who could is configured."""
     if seen.supervisor is None or member.process is None:
         return None
@@ -82,15 +80,13 @@ def start(
         action_name=f"{seen.supervisor}.start_process",
         parameters={"name": member.process.name},
         reason=f"{member.name} cannot serve while its process is {member.process.state.value}.",
-        urgency=urgency,
+        urgency=Urgency.IMMEDIATE,
         expected_outcome=f"{member.name} answers within seconds and follows the leader.",
         risks=("If it ends right after the start, whatever ended it is still there.",),
     )
 
 
-def restart(
-    seen: EtcdObservation, member: MemberReading, urgency: Urgency = Urgency.IMMEDIATE
-) -> ActionRecommendation | None:
+def restart(seen: EtcdObservation, member: MemberReading) -> ActionRecommendation | None:
     """Recommend to restart a member's process; None if nobody who could is configured."""
     if seen.supervisor is None or member.process is None:
         return None
@@ -98,7 +94,7 @@ def restart(
         action_name=f"{seen.supervisor}.restart_process",
         parameters={"name": member.process.name},
         reason=f"{member.name} does not answer although its process runs; a new process answers again.",
-        urgency=urgency,
+        urgency=Urgency.IMMEDIATE,
         expected_outcome=f"{member.name} runs as a new process, answers within seconds and follows the leader.",
         risks=(
             f"{member.name} is away for the seconds this takes.",
