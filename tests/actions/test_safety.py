@@ -1,0 +1,440 @@
+"""The mode and the kill switch: what they stop, what they say, and what they do when the database fails."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from actions.auditor import ActionAuditor
+from actions.errors import BadRequestError, KilledError, NotAuthorizedError, ObserveOnlyError, StorageError
+from actions.models import EVERYTHING, Actor, Caller, Checkpoint, Control, ReasonCode, SafetyMode, Via
+from actions.ports import OutboxKind, Reader, Store, Transaction
+from actions.safety import SafetyController, effective, introduce
+from storage.store import SqlStore
+from tests.actions.parts import Faulty, audit, outbox, require_sound, status, stored
+from tests.factories import FixedClock
+from tests.memory_store import MemoryStore
+from tests.rig import ANN, ANN_CLI, BO, CY, POLICY, MemoryKillFiles, Rig
+
+T = TypeVar("T")
+
+
+def safety_over(rig: Rig, **over: object) -> SafetyController:
+    given: dict[str, object] = {
+        "store": rig.store,
+        "kill_files": rig.kill_files,
+        "policy": POLICY,
+        "directory": rig.directory,
+        "auditor": rig.auditor,
+        "clock": rig.clock,
+        "publisher": rig.publisher,
+    }
+    return SafetyController(**{**given, **over})  # type: ignore[arg-type]  # the parts of the rig, some replaced
+
+
+async def control(rig: Rig, scope: str = EVERYTHING) -> Control:
+    return await rig.store.read(lambda reader: reader.control(scope))
+
+
+async def mode(rig: Rig, scope: str = EVERYTHING) -> SafetyMode:
+    """What decides for *scope*."""
+    return (await rig.store.read(lambda reader: effective(reader, scope))).mode
+
+
+class Watched:
+    """A store during whose writes somebody looks at the kill files."""
+
+    def __init__(self, store: Store, look: Callable[[], object]) -> None:
+        self._store = store
+        self._look = look
+        self.seen: list[object] = []
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        self.seen.append(self._look())
+        return await self._store.write(work)
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        return await self._store.read(query)
+
+
+class NoDirectory:
+    """Kill files in a directory that cannot be written."""
+
+    def drop(self) -> str:
+        raise OSError(30, "Read-only file system")
+
+    def present(self) -> Sequence[str]:
+        return []
+
+    def remove(self, names: Collection[str]) -> None:
+        assert not names
+
+
+class Deaf:
+    """A witness whose disk is full."""
+
+    name = "deaf"
+
+    async def keep(self, checkpoint: Checkpoint) -> None:
+        raise OSError(28, f"No space left on device for {checkpoint.seq}")
+
+
+class TestTheKillSwitch:
+    async def test_the_file_lies_there_before_the_database_is_asked_and_goes_after_the_commit(self, rig: Rig) -> None:
+        watched = Watched(rig.store, rig.kill_files.present)
+
+        stopped = await safety_over(rig, store=watched).kill_switch(by=BO, reason="stop")
+
+        assert watched.seen[0] == ["kill-1"]
+        assert watched.seen[1:] == [[]] * len(watched.seen[1:])
+        assert stopped.recorded
+        assert rig.kill_files.present() == []
+
+    async def test_everything_pending_is_cancelled_and_nothing_runs(self, rig: Rig) -> None:
+        proposed = await rig.propose("a", validate=False)
+        validated, approved = await rig.propose("b"), await rig.approved("c")
+
+        stopped = await rig.safety.kill_switch(by=BO, reason="wrong cluster")
+
+        assert (stopped.recorded, stopped.cancelled, stopped.in_flight, stopped.problem) == (True, 3, (), "")
+        for proposal_id in (proposed, validated, approved):
+            assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
+            assert (await stored(rig.store, proposal_id)).detail == "slack:T1/UBO: wrong cluster"
+        await require_sound(rig)
+
+    async def test_it_is_observe_and_a_new_epoch_and_says_who_and_why(self, rig: Rig) -> None:
+        before = await control(rig)
+
+        await rig.safety.kill_switch(by=BO, reason="  wrong\n cluster ")
+
+        now = await control(rig)
+        assert (now.mode, now.epoch, now.changed_by) == (SafetyMode.OBSERVE, before.epoch + 1, "slack:T1/UBO")
+        assert (now.reason, now.stopped_as) == ("wrong cluster", ReasonCode.KILL_SWITCH)
+        line = next(event for event in reversed(await audit(rig.store)) if event.event == "kill_switch")
+        assert (line.actor, line.data["epoch"], line.data["in_flight"]) == ("slack:T1/UBO", now.epoch, [])
+        assert [item.ref for item in await outbox(rig, OutboxKind.ANNOUNCEMENT)][-1] == str(line.seq)
+
+    async def test_what_may_still_take_effect_is_listed(self, rig: Rig) -> None:
+        running, unknown = await rig.approved("a"), await rig.approved("b")
+        rig.target.faults["b"] = "lost"
+        await rig.executor.execute_proposal(unknown)
+        rig.target.hold["a"] = asyncio.Event()
+        began = rig.target.began.setdefault("a", asyncio.Event())
+        task = asyncio.create_task(rig.executor.execute_proposal(running))
+        await began.wait()
+
+        stopped = await rig.safety.kill_switch(by=BO, reason="stop")
+
+        assert sorted(proposal.id for proposal in stopped.in_flight) == [running, unknown]
+        line = next(event for event in reversed(await audit(rig.store)) if event.event == "kill_switch")
+        assert sorted(line.data["in_flight"]) == [running, unknown]  # type: ignore[arg-type, type-var]  # a list of ids
+        rig.target.hold["a"].set()
+        await task
+        assert await status(rig.store, running) == "completed(confirmed)"
+
+    async def test_thrown_twice_it_stops_twice(self, rig: Rig) -> None:
+        first = await rig.safety.kill_switch(by=BO, reason="stop")
+        second = await rig.safety.kill_switch(by=ANN, reason="stop again")
+
+        assert (first.recorded, second.recorded, second.cancelled) == (True, True, 0)
+        assert (await control(rig)).changed_by == "slack:T1/UANN"
+
+    async def test_one_subject_can_be_stopped_alone(self, rig: Rig) -> None:
+        proposal_id = await rig.approved("a")
+        await rig.store.write(introduce("shelf", rig.clock))
+
+        stopped = await rig.safety.kill_switch(by=BO, reason="stop", scope="rack")
+
+        assert stopped.cancelled == 1
+        assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
+        assert (await control(rig)).mode is SafetyMode.EXECUTE
+        assert await mode(rig, "rack") is SafetyMode.OBSERVE
+        assert await mode(rig, "shelf") is SafetyMode.EXECUTE
+
+    async def test_what_other_subjects_have_in_flight_is_not_listed_for_one(self, rig: Rig) -> None:
+        await rig.store.write(introduce("shelf", rig.clock))
+        unknown = await rig.approved("b")
+        rig.target.faults["b"] = "lost"
+        await rig.executor.execute_proposal(unknown)
+
+        assert (await rig.safety.kill_switch(by=BO, reason="stop", scope="shelf")).in_flight == ()
+        assert len((await rig.safety.kill_switch(by=BO, reason="stop", scope="rack")).in_flight) == 1
+
+    async def test_whoever_may_not_stops_nothing_and_leaves_no_file(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+
+        with pytest.raises(NotAuthorizedError, match="You may not stop everything"):
+            await rig.safety.kill_switch(by=CY, reason="stop")
+
+        assert rig.kill_files.present() == []
+        assert await status(rig.store, proposal_id) == "validated"
+        last = (await audit(rig.store))[-1]
+        assert (last.event, last.actor, last.data["verb"]) == ("denied", "slack:T1/UCY", "kill")
+
+    async def test_from_the_command_line_anybody_stops(self, rig: Rig) -> None:
+        stranger = Caller(actor=Actor.cli("stranger", "host"), via=Via.CLI)
+
+        assert (await rig.safety.kill_switch(by=stranger, reason="")).recorded
+        await rig.safety.set_mode(SafetyMode.OBSERVE, by=stranger)
+        with pytest.raises(NotAuthorizedError):
+            await rig.safety.set_mode(SafetyMode.EXECUTE, by=stranger, reason="go on")
+
+    async def test_it_is_witnessed(self, rig: Rig) -> None:
+        await rig.safety.kill_switch(by=BO, reason="stop")
+
+        (kept,) = rig.witness.kept
+        kill = next(event for event in await audit(rig.store) if event.event == "kill_switch")
+        assert kept.seq > kill.seq
+
+
+class TestWhenTheDatabaseFails:
+    async def test_the_file_stays_and_no_claim_passes_it(self, rig: Rig) -> None:
+        waiting, approved = await rig.propose("a"), await rig.approved("b")
+        broken = Faulty(rig.store)
+        broken.restart(all_of_them=True)
+
+        stopped = await safety_over(rig, store=broken).kill_switch(by=BO, reason="stop")
+
+        assert (stopped.recorded, stopped.cancelled, stopped.in_flight) == (False, 0, ())
+        assert "locked" in stopped.problem
+        assert rig.kill_files.present() == ["kill-1"]
+        with pytest.raises(KilledError, match="kill-1"):
+            await rig.executor.approve_proposal(waiting, by=ANN)
+        with pytest.raises(KilledError, match="kill-1"):
+            await rig.executor.execute_proposal(approved)
+        with pytest.raises(ObserveOnlyError):
+            await rig.propose("c")
+        assert rig.target.ledger.total() == 0
+
+    async def test_the_file_goes_when_execute_is_set_and_old_approvals_are_void(self, rig: Rig) -> None:
+        approved = await rig.approved("b")
+        broken = Faulty(rig.store)
+        broken.restart(all_of_them=True)
+        await safety_over(rig, store=broken).kill_switch(by=BO, reason="stop")
+
+        set_to, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
+
+        assert (set_to.mode, cancelled) == (SafetyMode.EXECUTE, 1)
+        assert rig.kill_files.present() == []
+        assert (await status(rig.store, approved)).startswith("cancelled")
+
+    async def test_the_file_stays_when_execute_cannot_be_recorded(self, rig: Rig) -> None:
+        rig.kill_files.drop()
+        broken = Faulty(rig.store)
+        broken.restart(all_of_them=True)
+
+        with pytest.raises(StorageError):
+            await safety_over(rig, store=broken).set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
+
+        assert rig.kill_files.present() == ["kill-1"]
+
+    async def test_the_file_stays_when_execute_is_set_for_one_subject_alone(self, rig: Rig) -> None:
+        rig.kill_files.drop()
+
+        await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on", scope="rack")
+
+        assert rig.kill_files.present() == ["kill-1"]
+
+    async def test_the_file_stays_when_the_mode_becomes_observe(self, rig: Rig) -> None:
+        rig.kill_files.drop()
+
+        await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
+
+        assert rig.kill_files.present() == ["kill-1"]
+
+    async def test_a_kill_that_could_not_be_recorded_outlasts_an_execute_that_came_between(self, rig: Rig) -> None:
+        overtaken = Overtaken(rig)
+
+        stopped = await safety_over(rig, store=overtaken).kill_switch(by=BO, reason="stop")
+
+        assert not stopped.recorded
+        assert rig.kill_files.present() != []
+
+    async def test_without_a_place_for_the_file_the_database_stops_it(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+
+        stopped = await safety_over(rig, kill_files=NoDirectory()).kill_switch(by=BO, reason="stop")
+
+        assert (stopped.recorded, stopped.cancelled) == (True, 1)
+        assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
+
+    async def test_with_neither_file_nor_database_it_says_that_nothing_was_stopped(self, rig: Rig) -> None:
+        broken = Faulty(rig.store)
+        broken.restart(all_of_them=True)
+
+        with pytest.raises(StorageError):
+            await safety_over(rig, store=broken, kill_files=NoDirectory()).kill_switch(by=BO, reason="stop")
+
+    async def test_a_backlog_that_cannot_be_cancelled_is_left_to_the_sweeper(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+        faulty = Faulty(rig.store)
+        faulty.restart(2)
+
+        stopped = await safety_over(rig, store=faulty).kill_switch(by=BO, reason="stop")
+
+        assert (stopped.recorded, stopped.cancelled) == (True, 0)
+        assert "`operator run` finishes cancelling it" in stopped.problem
+        assert await status(rig.store, proposal_id) == "validated"
+        with pytest.raises(KilledError):
+            await rig.executor.approve_proposal(proposal_id, by=ANN)
+        await rig.sweeper.sweep()
+        assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
+
+    async def test_a_kill_that_no_witness_hears_of_is_a_kill_all_the_same(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+        auditor = ActionAuditor(store=rig.store, witness=Deaf(), clock=rig.clock)
+
+        stopped = await safety_over(rig, auditor=auditor).kill_switch(by=BO, reason="stop")
+
+        assert stopped.recorded
+        assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
+
+
+class Overtaken:
+    """A store that is lost after somebody else has set execute, once the kill file lies there."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:  # noqa: ARG002 - the signature of a store
+        await self._rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="did not see the kill")
+        raise StorageError("The database cannot grow, the disk is full; nothing was recorded.")
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        return await self._rig.store.read(query)
+
+
+class TestTheMode:
+    async def test_execute_needs_a_reason_and_observe_needs_none(self, rig: Rig) -> None:
+        for blank in ("", "  ", "\n\t"):
+            with pytest.raises(BadRequestError, match="needs a reason"):
+                await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason=blank)
+
+        set_to, _ = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
+
+        assert set_to.mode is SafetyMode.OBSERVE
+
+    async def test_a_reason_is_at_most_as_long_as_an_announcement_can_be(self, rig: Rig) -> None:
+        before = await control(rig)
+
+        for act in (
+            rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="x" * 501),
+            rig.safety.kill_switch(by=ANN, reason="x" * 501),
+        ):
+            with pytest.raises(BadRequestError, match="at most 500"):
+                await act
+
+        assert await control(rig) == before
+        assert rig.kill_files.present() == []
+
+    async def test_every_change_is_a_new_epoch_and_written_down(self, rig: Rig) -> None:
+        epochs = [(await control(rig)).epoch]
+        for mode in (SafetyMode.OBSERVE, SafetyMode.EXECUTE, SafetyMode.EXECUTE):
+            await rig.safety.set_mode(mode, by=ANN, reason="because")
+            epochs.append((await control(rig)).epoch)
+
+        assert epochs == list(range(epochs[0], epochs[0] + 4))
+        changes = [event for event in await audit(rig.store) if event.event == "mode_change"][-3:]
+        assert [(event.data["mode"], event.data["epoch"]) for event in changes] == [
+            ("observe", epochs[1]),
+            ("execute", epochs[2]),
+            ("execute", epochs[3]),
+        ]
+
+    async def test_observe_cancels_everything_pending(self, rig: Rig) -> None:
+        waiting, approved = await rig.propose("a"), await rig.approved("b")
+
+        _, cancelled = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, reason="maintenance")
+
+        assert cancelled == 2
+        assert await status(rig.store, waiting) == "cancelled(mode_observe)"
+        assert await status(rig.store, approved) == "cancelled(mode_observe)"
+
+    async def test_only_those_who_may_switch(self, rig: Rig) -> None:
+        before = await control(rig)
+
+        for mode in SafetyMode:
+            with pytest.raises(NotAuthorizedError):
+                await rig.safety.set_mode(mode, by=CY, reason="let me")
+
+        assert await control(rig) == before
+        assert [event.event for event in (await audit(rig.store))[-2:]] == ["denied", "denied"]
+        await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN_CLI)
+
+    async def test_a_kill_and_an_execute_at_the_same_moment_leave_nothing_old_alive(self, rig: Rig) -> None:
+        approved = [await rig.approved(item) for item in "abc"]
+
+        await asyncio.gather(
+            rig.safety.kill_switch(by=BO, reason="stop"),
+            rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on"),
+            *(rig.executor.execute_proposal(one) for one in approved),
+            return_exceptions=True,
+        )
+        await rig.sweeper.sweep()
+
+        for one in approved:
+            assert await status(rig.store, one) in {
+                "cancelled(kill_switch)",
+                "completed(confirmed)",
+                "failed(no_effect)",
+            }
+
+
+def wreck(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(statement)
+        connection.commit()
+
+
+class TestWhatIsNotStored:
+    async def test_before_anybody_said_anything_the_mode_is_observe(self, store: Store, clock: FixedClock) -> None:
+        rig = Rig(store, MemoryKillFiles(), clock)
+
+        assert await mode(rig) is SafetyMode.OBSERVE
+        assert await mode(rig, "rack") is SafetyMode.OBSERVE
+
+    async def test_a_subject_without_a_row_is_observed_only(self, rig: Rig) -> None:
+        assert await mode(rig, "never introduced") is SafetyMode.OBSERVE
+
+    async def test_a_missing_row_means_observe_and_ends_what_was_alive(self, clock: FixedClock) -> None:
+        store = MemoryStore()
+        rig = await Rig(store, MemoryKillFiles(), clock).start()
+        approved = await rig.approved("a")
+        del store.tables.controls[EVERYTHING]
+
+        assert await mode(rig, "rack") is SafetyMode.OBSERVE
+        with pytest.raises(KilledError):
+            await rig.executor.execute_proposal(approved)
+        assert rig.target.ledger.total() == 0
+
+    @pytest.mark.parametrize("damage", ["mode = 'on'", "epoch = 'x'", "stopped_as = ''"])
+    async def test_an_unreadable_row_means_observe_and_stays_so_at_the_next_start(
+        self, sql_store: SqlStore, path: Path, clock: FixedClock, damage: str
+    ) -> None:
+        rig = await Rig(sql_store, MemoryKillFiles(), clock).start()
+        await rig.safety.kill_switch(by=BO, reason="stop", scope="rack")
+        wreck(path, f"UPDATE control SET {damage} WHERE scope = 'rack'")  # noqa: S608 - our own words
+
+        await sql_store.write(introduce("rack", clock))
+
+        assert await mode(rig, "rack") is SafetyMode.OBSERVE
+        with pytest.raises(ObserveOnlyError):
+            await rig.propose("b")
+
+    async def test_a_subject_is_introduced_once(self, rig: Rig) -> None:
+        await rig.safety.kill_switch(by=BO, reason="stop", scope="rack")
+        before = await control(rig, "rack")
+
+        await rig.store.write(introduce("rack", rig.clock))
+
+        assert await control(rig, "rack") == before
+
+    async def test_introducing_a_subject_does_not_switch_anything_on(self, store: Store, clock: FixedClock) -> None:
+        rig = await Rig(store, MemoryKillFiles(), clock).start(execute=False)
+
+        assert await mode(rig, "rack") is SafetyMode.OBSERVE
