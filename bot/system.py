@@ -6,10 +6,14 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from actions.errors import ConfigurationError
+
+_KEY_BYTES: Final = 32
 
 
 class SystemClock:
@@ -50,30 +54,43 @@ class ButtonKey:
         """Read `button.key` of *state_dir*, making it (32 random bytes, mode 0600) if it is missing.
 
         Raises:
-            ConfigurationError: the file is damaged or readable by others.
+            ConfigurationError: it cannot be made or read, is damaged, or is readable by others.
         """
         path = state_dir / "button.key"
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+            if not path.exists():
+                _make_key(path)
             return cls(_read_key(path))
-        with os.fdopen(descriptor, "wb") as file:
-            key = secrets.token_bytes(32)
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(key)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be made or read ({error.strerror}). Look who owns it, or set another state_dir."
+            ) from error
 
     def token_for(self, proposal_token: str) -> str:
         """See `ButtonTokens.token_for`."""
         return hmac.digest(self._key, proposal_token.encode(), "sha256")[:16].hex()
 
 
+def _make_key(path: Path) -> None:
+    # Written whole under another name first: neither a crash nor another process ever meets half a key.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()
+
+
 def _read_key(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(f"{path} is readable by others. Run: chmod 600 {path}")
     key = path.read_bytes()
-    if len(key) != 32:  # another process may be writing it this very moment; it is done in microseconds
+    if len(key) != _KEY_BYTES:
         raise ConfigurationError(f"{path} is damaged. Remove it and start again; cards that are open get new buttons.")
     return key
 
