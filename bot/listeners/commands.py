@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from actions.errors import BadRequestError
 from actions.executor import ActionExecutor
 from actions.models import ActionStatus, SafetyMode
-from actions.safety import SafetyController
+from actions.safety import MAX_REASON, SafetyController
 from bot.desk import Desk
 from bot.ids import SlashCommand, Subcommand
 from bot.payloads import CommandCall
@@ -68,6 +68,8 @@ class Commands:
             mode = SafetyMode(word.lower())
         except ValueError:
             raise BadRequestError("The mode is observe or execute: `/operator mode execute <reason>`.") from None
+        if mode is SafetyMode.OBSERVE:
+            reason = reason[:MAX_REASON]  # a stop is not refused for its words
         control, cancelled = await self._safety.set_mode(mode, by=call.caller, reason=reason)
         if control.mode is SafetyMode.EXECUTE:
             return notice("The mode is execute. What is wrong is observed anew and proposed with buttons.")
@@ -75,7 +77,7 @@ class Commands:
 
     async def kill_switch(self, call: CommandCall) -> Message:
         """Stop everything at once."""
-        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest))
+        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest[:MAX_REASON]))
 
     async def list(self, call: CommandCall) -> Message:
         """Show the newest actions."""
