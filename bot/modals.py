@@ -5,11 +5,10 @@ import logging
 from collections.abc import Awaitable
 from typing import Final
 
-import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack_errors import error_code
+from bot.slack_errors import NO_ANSWER, error_code
 from bot.views.blocks import View
 from bot.views.notice import notice
 
@@ -41,7 +40,7 @@ class Modals:
 
     async def drain(self) -> None:
         """Wait for what is being shown."""
-        await asyncio.gather(*self._showing)
+        await asyncio.gather(*self._showing, return_exceptions=True)
 
     def _start(self, call: Awaitable[object], problem: str) -> None:
         task = asyncio.create_task(_show(call, problem))
@@ -55,5 +54,7 @@ async def _show(call: Awaitable[object], problem: str) -> None:
             await call
     except SlackApiError as error:
         log.warning("%s: %s", problem, error_code(error))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except NO_ANSWER as error:
         log.warning("%s: %s", problem, type(error).__name__)
+    except Exception:  # boundary: nobody waits for it, so nobody else would hear of it
+        log.exception("%s", problem)

@@ -9,6 +9,8 @@ from bot.desk import Desk
 from bot.ids import Button, Event
 from bot.modals import Modals
 from bot.payloads import HomeOpened, HomePress
+from bot.views.answer_modal import answer_modal
+from bot.views.command_answers import kill_answer
 
 
 def register(app: AsyncApp, *, desk: Desk, safety: SafetyController, modals: Modals) -> None:
@@ -24,6 +26,7 @@ def register(app: AsyncApp, *, desk: Desk, safety: SafetyController, modals: Mod
     @app.action(Button.KILL.value)
     async def kill(ack: AsyncAck, body: dict[str, Any]) -> None:
         press = HomePress.parse(body)
-        await safety.kill_switch(by=press.caller, reason="the button in App Home")
+        stopped = await safety.kill_switch(by=press.caller, reason="the button in App Home")
+        modals.open_soon(press.trigger_id, answer_modal(kill_answer(stopped), title="Kill switch"))
         modals.publish_soon(press.user_id, await desk.home(press.actor))
         await ack()
