@@ -1,5 +1,7 @@
 """The Bolt app: every listener attached to one dispatcher, whichever way Slack reaches it."""
 
+import logging
+
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
@@ -42,6 +44,7 @@ def build_app(
 
     app = AsyncApp(
         name="operator-bot",
+        logger=logging.getLogger("slack_bolt"),  # Bolt gives its loggers this one's level, or the root's
         client=client,
         authorize=authorize,
         process_before_response=True,

@@ -2,42 +2,42 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from actions.errors import UnavailableError
-from actions.ports import Clock, MessageRef, OutboxItem, OutboxKind, Store
+from actions.ports import Clock, MessageRef, OutboxItem, OutboxKind, Reader, Store, Transaction
+from bot.channels import Channels
+from bot.own_messages import OwnMessages
 from bot.pacer import Pacer
-from bot.slack_errors import Meaning, error_code, meaning, wait_asked
-from bot.views.message import Message
+from bot.shown import NotYetError, Shown
+from bot.slack_errors import NO_ANSWER, Meaning, error_code, is_rate_limit, meaning, wait_asked
 from bot.views.notice import notice
+from bot.workspace_identity import WorkspaceIdentity
 
 log = logging.getLogger(__name__)
 
 PAUSE: Final = 1.0
 """Seconds between two looks at the outbox when nobody calls."""
-BATCH: Final = 50
+BATCH: Final = 1_000
+"""How far a look reaches past what has to wait for its channel."""
+STALE_NOTICE: Final = timedelta(minutes=10)
+"""A sentence to one person that is older has missed its moment, and is dropped."""
+LOCKED_OUT_PAUSE: Final = 15.0
+SILENT: Final = 30.0
+"""Seconds without a finished round after which something is wrong."""
+_LONGEST_REST: Final = 30.0
 _LONGEST_BACKOFF: Final = 60.0
+_NOT_YET: Final = "waits for the message it belongs to"
+_URGENCY: Final = {OutboxKind.NOTICE: 0, OutboxKind.ANNOUNCEMENT: 1}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What an outbox item is to look like now, and where."""
-
-    message: Message
-    channel: str
-    """An id, or a name with `#`."""
-    fallback: str
-    """Where it goes if the bot cannot write there."""
-    version: int = 0
-    """Grows with the state it shows; stands in the metadata, so that what Slack shows can be compared."""
-    thread: MessageRef | None = None
+Send = Callable[..., Awaitable[AsyncSlackResponse]]
 
 
 class Presenter(Protocol):
@@ -48,8 +48,12 @@ class Presenter(Protocol):
         ...
 
 
-class NotYetError(Exception):
-    """A thread's reply is due before the message that it belongs to was posted."""
+class Turn(Protocol):
+    """Lets one process at a time deliver, so that nothing is posted by two."""
+
+    async def mine(self) -> bool:
+        """Return whether it is this process's turn. Raises `StorageError`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -58,22 +62,37 @@ class Health:
 
     last_round: float = 0.0
     locked_out: str = ""
-    given_up: int = field(default=0)
+    given_up: int = 0
 
 
 class Delivery:
-    """Posts and updates. One runs at a time in a process; what two processes post twice is harmless and found again."""
+    """Posts and updates: the newest state only, at Slack's pace, whatever goes wrong on the way."""
 
     def __init__(
-        self, *, client: AsyncWebClient, team_id: str, store: Store, presenter: Presenter, clock: Clock
+        self,
+        *,
+        client: AsyncWebClient,
+        who: WorkspaceIdentity,
+        store: Store,
+        presenter: Presenter,
+        clock: Clock,
+        turn: Turn,
     ) -> None:
         self._client = client
-        self._team_id = team_id
+        self._who = who
         self._store = store
         self._presenter = presenter
         self._clock = clock
+        self._turn = turn
         self._pacer = Pacer(clock)
+        self._channels = Channels(client)
+        self._own = OwnMessages(client, bot_id=who.bot_id, channels=self._channels)
         self._news = asyncio.Event()
+        self._began = clock.now()
+        self._headed_for: dict[int, str] = {}
+        self._doubtful: set[int] = set()
+        self._failures = 0
+        self._resume_at = 0.0
         self.health = Health(last_round=clock.monotonic())
 
     def wake(self) -> None:
@@ -84,12 +103,7 @@ class Delivery:
         """Deliver until cancelled."""
         while True:
             self._news.clear()
-            try:
-                pause = await self.deliver_due()
-            except UnavailableError as error:
-                log.warning("the outbox cannot be read: %s", error)
-                pause = PAUSE
-            self.health.last_round = self._clock.monotonic()
+            pause = await self._round()
             try:
                 async with asyncio.timeout(min(PAUSE, max(pause, 0.02))):
                     await self._news.wait()
@@ -97,123 +111,223 @@ class Delivery:
                 continue
 
     async def deliver_due(self) -> float:
-        """Deliver what is due as far as the pace allows; return the seconds until it is worth looking again."""
+        """Deliver what is due as far as the pace allows; return the seconds until it is worth looking again.
+
+        Raises:
+            StorageError
+        """
+        resting = self._resume_at - self._clock.monotonic()
+        if resting > 0:
+            return resting
+        if not await self._turn.mine():
+            return PAUSE
         pause = PAUSE
-        for item in await self._store.read(lambda reader: reader.outbox_due(self._clock.now(), BATCH)):
-            wait = await self._deliver(item)
-            pause = min(pause, wait) if wait else pause
+        due = await self._store.read(self._due)
+        self._headed_for = {item.id: self._headed_for[item.id] for item, _ in due if item.id in self._headed_for}
+        for item, ref in due:
+            pause = min(pause, await self._deliver(item, ref) or PAUSE)
+            if self._resume_at > self._clock.monotonic():
+                break
         return pause
 
-    async def _deliver(self, item: OutboxItem) -> float:
+    def problems(self) -> list[str]:
+        """Say what is wrong, for `/readyz`."""
+        found = []
+        if self.health.locked_out:
+            found.append(f"Slack does not accept the bot's token ({self.health.locked_out}); see `operator doctor`.")
+        silent = self._clock.monotonic() - self.health.last_round
+        if silent > SILENT:
+            found.append(f"Delivery has not looked at its outbox for {silent:.0f} s.")
+        return found
+
+    async def _round(self) -> float:
         try:
-            return await self._attempt(item)
+            pause = await self.deliver_due()
+        except UnavailableError as error:
+            log.warning("the outbox cannot be read or written: %s", error)
+            pause = PAUSE
+        except Exception:  # boundary: whatever it is, Slack must go on showing what the database says
+            log.exception("a round of delivery broke off")
+            pause = PAUSE
+        self.health.last_round = self._clock.monotonic()
+        return pause
+
+    def _due(self, reader: Reader) -> list[tuple[OutboxItem, MessageRef | None]]:
+        due = sorted(reader.outbox_due(self._clock.now(), BATCH), key=lambda item: _URGENCY.get(item.kind, 2))
+        return [(item, reader.message(item.kind, item.ref)) for item in due]
+
+    async def _deliver(self, item: OutboxItem, ref: MessageRef | None) -> float:
+        # What has to wait for its channel is not even drawn, so that a long queue delays no other channel.
+        place = ref.channel_id if ref else self._headed_for.get(item.id)
+        if place is not None and (wait := self._pacer.wait(place)):
+            return wait
+        try:
+            return await self._attempt(item, ref)
         except NotYetError:
-            await self._again(item, PAUSE, "waits for the message it belongs to")
+            await self._again(item, _backoff(item.attempts), _NOT_YET)
         except SlackApiError as error:
-            await self._refused(item, error)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            await self._refused(item, ref, error)
+        except NO_ANSWER as error:
+            self._rest()
             await self._again(item, _backoff(item.attempts), f"{type(error).__name__}: {error}")
         except UnavailableError:
+            self._doubtful.add(item.id)
             raise
         except Exception as error:  # boundary: one thing that cannot be drawn must not keep all others from being shown
             log.exception("%s %s cannot be shown", item.kind.value, item.ref)
             await self._again(item, _LONGEST_BACKOFF, f"{type(error).__name__}: {error}")
         return 0.0
 
-    async def _attempt(self, item: OutboxItem) -> float:
+    async def _attempt(self, item: OutboxItem, ref: MessageRef | None) -> float:
         if item.kind is OutboxKind.NOTICE:
-            await self._whisper(item.payload)
+            await self._whisper(item)
         else:
             shown = await self._presenter.present(item)
-            wait = await self._show(item, shown) if shown is not None else 0.0
+            wait = await self._show(item, shown, ref) if shown is not None else 0.0
             if wait:
                 return wait
         await self._store.write(lambda tx: tx.outbox_delivered(item))
-        self.health.locked_out = ""
+        self._doubtful.discard(item.id)
         return 0.0
 
-    async def _show(self, item: OutboxItem, shown: Shown) -> float:
-        ref = await self._store.read(lambda reader: reader.message(item.kind, item.ref))
-        if ref is None and item.attempts:
-            ref = await self._find_own(item, shown)
-        wait = self._pacer.take(ref.channel_id if ref else shown.channel)
+    async def _show(self, item: OutboxItem, shown: Shown, ref: MessageRef | None) -> float:
+        place = ref.channel_id if ref else self._channels.known(shown.destination)
+        self._headed_for[item.id] = place
+        wait = self._pacer.take(place)
         if wait:
             return wait
+        if ref is None and self._may_be_there(item):
+            ref = await self._find_own(item, shown)
         if ref is not None:
-            await self._client.chat_update(channel=ref.channel_id, ts=ref.ts, **_payload(shown))
+            update = self._client.chat_update
+            await self._send(update, item, shown, shown.payload(), channel=ref.channel_id, ts=ref.ts)
         else:
             await self._post(item, shown)
+        self._reached()
         return 0.0
 
     async def _post(self, item: OutboxItem, shown: Shown) -> None:
-        thread = shown.thread
-        channel = thread.channel_id if thread else shown.channel
+        channel = shown.destination
+        quietly = {"unfurl_links": False, "unfurl_media": False}
+        thread_ts = shown.thread.ts if shown.thread else None
+        post = self._client.chat_postMessage
         try:
-            answer = await self._client.chat_postMessage(
-                channel=channel,
-                thread_ts=thread.ts if thread else None,
-                unfurl_links=False,
-                unfurl_media=False,
-                **_payload(shown),
+            answer = await self._send(
+                post, item, shown, shown.payload(), channel=channel, thread_ts=thread_ts, **quietly
             )
         except SlackApiError as error:
             if meaning(error) is not Meaning.ELSEWHERE or channel == shown.fallback:
                 raise
             log.warning("%s refused (%s): using %s instead", channel, error_code(error), shown.fallback)
-            answer = await self._client.chat_postMessage(
-                channel=shown.fallback, unfurl_links=False, unfurl_media=False, **_redirected(shown, channel)
+            channel = shown.fallback
+            answer = await self._send(post, item, shown, shown.redirected(), channel=channel, **quietly)
+        channel_id = str(answer["channel"])
+        self._channels.learn(channel, channel_id)
+        await self._remember(item, channel_id, str(answer["ts"]))
+
+    async def _send(
+        self, call: Send, item: OutboxItem, shown: Shown, payload: Mapping[str, Any], **where: Any
+    ) -> AsyncSlackResponse:
+        try:
+            return await call(**where, **payload)
+        except SlackApiError as error:
+            if meaning(error) is not Meaning.NEVER:
+                raise
+            # Its text says everything too; without it nobody would hear of this at all.
+            log.error(  # noqa: TRY400 - Slack's own words say why, our traceback does not
+                "Slack refuses the blocks of %s %s; its text is shown: %s", item.kind.value, item.ref, _problem(error)
             )
-        await self._remember(item, str(answer["channel"]), str(answer["ts"]))
+            return await call(**where, **shown.text_alone(item, error_code(error)))
+
+    def _may_be_there(self, item: OutboxItem) -> bool:
+        """Return whether an attempt before may have posted it without our knowing."""
+        if item.attempts:
+            return item.error not in _NOT_POSTED
+        return item.id in self._doubtful or item.created_at < self._began
 
     async def _find_own(self, item: OutboxItem, shown: Shown) -> MessageRef | None:
-        """Look whether an earlier attempt, whose answer was lost, did post it; Slack has no idempotency key."""
-        thread = shown.thread
-        if thread is not None:
-            answer = await self._client.conversations_replies(
-                channel=thread.channel_id, ts=thread.ts, include_all_metadata=True, limit=200
-            )
-        elif shown.channel.startswith("#"):
-            return None
-        else:
-            since = item.created_at - timedelta(minutes=1)
-            answer = await self._client.conversations_history(
-                channel=shown.channel, oldest=str(since.timestamp()), include_all_metadata=True, limit=200
-            )
-        wanted = dict(shown.message.metadata or {})
-        for message in answer.get("messages") or []:
-            if _same_thing(message.get("metadata") or {}, wanted):
-                channel = thread.channel_id if thread else shown.channel
-                return await self._remember(item, channel, str(message["ts"]))
-        return None
+        found = await self._own.find(shown, item.created_at)
+        return await self._remember(item, *found) if found else None
 
     async def _remember(self, item: OutboxItem, channel_id: str, ts: str) -> MessageRef:
-        ref = MessageRef(kind=item.kind, ref=item.ref, team_id=self._team_id, channel_id=channel_id, ts=ts)
-        return await self._store.write(lambda tx: tx.record_message(ref))
+        ref = MessageRef(kind=item.kind, ref=item.ref, team_id=self._who.team_id, channel_id=channel_id, ts=ts)
+        stored = await self._store.write(lambda tx: tx.record_message(ref))
+        if stored != ref:
+            log.warning("%s %s is shown twice; buttons count on one of the two", item.kind.value, item.ref)
+        return stored
 
-    async def _whisper(self, payload: Mapping[str, Any]) -> None:
-        await self._client.chat_postEphemeral(
-            channel=str(payload["channel"]), user=str(payload["user"]), **notice(str(payload["text"])).payload()
-        )
+    async def _whisper(self, item: OutboxItem) -> None:
+        if self._clock.now() - item.created_at > STALE_NOTICE:
+            log.info("a notice to one person is too old to be of use, and is dropped")
+            return
+        channel, user = str(item.payload["channel"]), str(item.payload["user"])
+        said = notice(str(item.payload["text"])).payload()
+        try:
+            if channel == user:
+                await self._client.chat_postMessage(channel=user, **said)
+            else:
+                await self._client.chat_postEphemeral(channel=channel, user=user, **said)
+        except SlackApiError as error:
+            out_of_place = meaning(error) is Meaning.ELSEWHERE or error_code(error) == "user_not_in_channel"
+            if channel == user or not out_of_place:
+                raise
+            await self._client.chat_postMessage(channel=user, **said)
+        self._reached()
 
-    async def _refused(self, item: OutboxItem, error: SlackApiError) -> None:
+    async def _refused(self, item: OutboxItem, ref: MessageRef | None, error: SlackApiError) -> None:
         code = error_code(error)
         match meaning(error):
+            case Meaning.WAIT if is_rate_limit(error):
+                await self._too_fast(item, wait_asked(error))
             case Meaning.WAIT:
-                await self._again(item, max(wait_asked(error), _backoff(item.attempts)), code)
+                self._rest()
+                await self._again(item, _backoff(item.attempts), code)
             case Meaning.LOCKED_OUT:
-                self.health.locked_out = code
-                log.error(
-                    "Slack does not accept the bot's token (%s); nothing can be posted. Run `operator doctor`.", code
-                )
-                await self._again(item, _LONGEST_BACKOFF, code)
-            case Meaning.GONE:
-                log.warning("the message of %s %s is gone; it is posted anew", item.kind.value, item.ref)
+                self._lock_out(code)
+                await self._again(item, LOCKED_OUT_PAUSE, code)
+            case Meaning.GONE | Meaning.ELSEWHERE if ref is not None:
+                log.warning("the message of %s %s is gone (%s); it is posted anew", item.kind.value, item.ref, code)
                 await self._store.write(lambda tx: tx.forget_message(item.kind, item.ref))
-                await self._again(item, 0.0, code)
-            case Meaning.ELSEWHERE | Meaning.NEVER:
+                await self._again(item, _backoff(item.attempts) if item.attempts else 0.0, code)
+            case Meaning.GONE if item.kind is OutboxKind.RESULT:
+                await self._post_card_anew(item, code)
+            case _:
                 self.health.given_up += 1
                 log.error("Slack refuses %s %s for good: %s", item.kind.value, item.ref, _problem(error))
                 await self._store.write(lambda tx: tx.outbox_give_up(item, error=code))
+
+    async def _too_fast(self, item: OutboxItem, seconds: float) -> None:
+        place = self._headed_for.get(item.id)
+        if place is not None:
+            self._pacer.pause(place, seconds)
+        await self._again(item, seconds, "ratelimited")
+
+    def _lock_out(self, code: str) -> None:
+        if self.health.locked_out != code:
+            log.error("Slack does not accept the bot's token (%s); nothing can be posted. Run `operator doctor`.", code)
+        self.health.locked_out = code
+        self._resume_at = self._clock.monotonic() + LOCKED_OUT_PAUSE
+
+    async def _post_card_anew(self, item: OutboxItem, code: str) -> None:
+        """Have the card posted again of which a result is to be a reply, and try that afterwards."""
+        log.warning("the card of action %s is gone (%s); it is posted anew before its result", item.ref, code)
+        now = self._clock.now()
+
+        def work(tx: Transaction) -> None:
+            tx.forget_message(OutboxKind.CARD, item.ref)
+            tx.enqueue(OutboxKind.CARD, item.ref, at=now)
+
+        await self._store.write(work)
+        await self._again(item, _backoff(item.attempts), code)
+
+    def _rest(self) -> None:
+        """Let Slack alone for a while: what one call does not reach, the next would not either."""
+        self._resume_at = self._clock.monotonic() + min(_LONGEST_REST, 0.5 * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+
+    def _reached(self) -> None:
+        self._failures = 0
+        self.health.locked_out = ""
 
     async def _again(self, item: OutboxItem, seconds: float, why: str) -> None:
         due_at = self._clock.now() + timedelta(seconds=seconds)
@@ -221,33 +335,25 @@ class Delivery:
         await self._store.write(lambda tx: tx.outbox_retry(item, due_at=due_at, error=why[:200]))
 
 
-def _payload(shown: Shown) -> dict[str, Any]:
-    payload = shown.message.payload()
-    if "metadata" in payload:
-        event = payload["metadata"]
-        event_payload = {**event["event_payload"], "version": shown.version}
-        payload["metadata"] = {"event_type": event["event_type"], "event_payload": event_payload}
-    return payload
-
-
-def _redirected(shown: Shown, channel: str) -> dict[str, Any]:
-    payload = _payload(shown)
-    why = f"Posted here because the bot cannot write to {channel}. Invite it there, or change the route."
-    note = {"type": "context", "elements": [{"type": "plain_text", "text": why}]}
-    return {**payload, "blocks": [*payload["blocks"], note]}
-
-
-def _same_thing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return found.get("event_type") == wanted.get("event_type") and (found.get("event_payload") or {}).get("ref") == (
-        wanted.get("event_payload") or {}
-    ).get("ref")
+_NOT_POSTED: Final = frozenset(
+    {
+        _NOT_YET,
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+        "message_not_found",
+        "ratelimited",
+        "thread_not_found",
+    }
+)
+"""After these nothing of ours can be there that we do not know of, or that could be used."""
 
 
 def _problem(error: SlackApiError) -> str:
-    body = error.response.data
+    body = getattr(error.response, "data", None)
     details = body.get("response_metadata") if isinstance(body, Mapping) else None
     return f"{error_code(error)} {details or ''}".strip()[:500]
 
 
 def _backoff(attempts: int) -> float:
-    return float(min(_LONGEST_BACKOFF, 2**attempts))
+    return float(min(_LONGEST_BACKOFF, 2 ** min(attempts, 10)))

@@ -24,20 +24,29 @@ class Pacer:
         self._buckets: dict[str, _Bucket] = {}
         self._paused_until: dict[str, float] = {}
 
-    def take(self, channel: str) -> float:
-        """Take the right to write to *channel* now and return 0, or return the seconds until it may be asked again."""
+    def wait(self, channel: str) -> float:
+        """Return the seconds until *channel* may be written to, 0 for now; takes nothing."""
         now = self._clock.monotonic()
         pause = self._paused_until.get(channel, now) - now
         if pause > 0:
             return pause
+        tokens = self._filled(channel, now).tokens
+        return (1 - tokens) / RATE if tokens < 1 else 0.0
+
+    def take(self, channel: str) -> float:
+        """Take the right to write to *channel* now and return 0, or return the seconds until it may be asked again."""
+        wait = self.wait(channel)
+        if not wait:
+            self._buckets[channel].tokens -= 1
+        return wait
+
+    def pause(self, channel: str, seconds: float) -> None:
+        """Write nothing to *channel* for this long; a longer pause that is under way stays."""
+        until = self._clock.monotonic() + seconds
+        self._paused_until[channel] = max(until, self._paused_until.get(channel, until))
+
+    def _filled(self, channel: str, now: float) -> _Bucket:
         bucket = self._buckets.setdefault(channel, _Bucket(float(BURST), now))
         bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at) * RATE)
         bucket.at = now
-        if bucket.tokens < 1:
-            return (1 - bucket.tokens) / RATE
-        bucket.tokens -= 1
-        return 0.0
-
-    def pause(self, channel: str, seconds: float) -> None:
-        """Write nothing to *channel* for this long."""
-        self._paused_until[channel] = self._clock.monotonic() + seconds
+        return bucket

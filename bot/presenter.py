@@ -9,9 +9,9 @@ from actions.models import ActionProposal, AuditEvent, Verb
 from actions.policy import ConfiguredPolicy
 from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Reader, Store
 from actions.registry import ActionRegistry
-from bot.delivery import NotYetError, Shown
 from bot.digest_data import DigestOrder, gather
 from bot.links import Links
+from bot.shown import NotYetError, Shown
 from bot.views.announcement import AnnouncementView, announcement
 from bot.views.card import CardView, card
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
@@ -23,7 +23,7 @@ ChannelFor = Callable[[str, Severity], str | None]
 
 
 class CardPresenter:
-    """`bot.delivery.Presenter` over the store."""
+    """See `bot.delivery.Presenter`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class CardPresenter:
     def undo_hint(self, proposal: ActionProposal) -> str | None:
         """Return how the action could be taken back, or None if it could not."""
         definition = self._registry.find(proposal.action_name)
-        if definition is None or definition.undo is None:
+        if definition is None or definition.undo is None or definition.definition_hash != proposal.definition_hash:
             return None
         undo = definition.undo(definition.parameters.model_validate(dict(proposal.parameters)), proposal.before)
         if undo is None:

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -22,13 +21,14 @@ from starlette.types import ASGIApp
 
 from actions.agent.runner import AgentRunner
 from actions.dispatcher import Dispatcher
-from actions.errors import ConfigurationError
+from actions.errors import ConfigurationError, UnavailableError
+from bot.acquaintance import Acquaintance, Warm
 from bot.app import build_app
 from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.digest import DigestScheduler
 from bot.gate import SlackGate, StoredReplayCache
-from bot.housekeeping import RunLease, every, prune
+from bot.housekeeping import RunLease, Turn, every, prune
 from bot.http_server import serving
 from bot.identity import build_directory
 from bot.links import Links
@@ -38,6 +38,7 @@ from bot.modals import Modals
 from bot.presenter import CardPresenter
 from bot.settings import Settings
 from bot.signals import Signals
+from bot.sockets import Sockets
 from bot.system import SystemClock, is_dead
 from bot.web import build_web
 from bot.wiring import Parts, opened
@@ -46,13 +47,11 @@ from bot.workspace_identity import WorkspaceIdentity, require_socket_mode, who_a
 log = logging.getLogger(__name__)
 
 SLACK_TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
-SOCKETS: Final = 2
-"""Slack sends each payload to one of them; while one reconnects the other is there."""
-PING_INTERVAL: Final = 5.0
 SWEEP: Final = 1.0
 RECONCILE: Final = 2.0
 LEASE: Final = 3.0
 COMPARE: Final = 60.0
+MEET: Final = 5.0
 PRUNE: Final = 3_600.0
 FLUSH: Final = 3.0
 """Seconds that delivery gets at shutdown to show what has just ended."""
@@ -94,7 +93,7 @@ async def serve(
         signals = Signals()
         directory = build_directory(client, who.team_id, SystemClock())
         parts = await stack.enter_async_context(opened(settings, publisher=signals, directory=directory))
-        service = Service(parts, client=client, who=who, channel=channel, signals=signals)
+        service = Service(parts, client=client, who=who, channel=channel, signals=signals, warm=directory.warm)
         await service.run(
             stopping,
             host=host or settings.http.host,
@@ -124,12 +123,18 @@ class Service:
     """The workers over the parts."""
 
     def __init__(
-        self, parts: Parts, *, client: AsyncWebClient, who: WorkspaceIdentity, channel: str, signals: Signals
+        self,
+        parts: Parts,
+        *,
+        client: AsyncWebClient,
+        who: WorkspaceIdentity,
+        channel: str,
+        signals: Signals,
+        warm: Warm,
     ) -> None:
         self._parts = parts
         self._client = client
         self._who = who
-        self._channel = channel
         links = Links(who.url)
         self._presenter = CardPresenter(
             store=parts.store,
@@ -142,8 +147,15 @@ class Service:
             channel_for=parts.settings.channel_for,
             allowed_channels=parts.settings.allowed_channels,
         )
+        dead = partial(is_dead, me=parts.owner)
+        self._turn = Turn("delivery", store=parts.store, owner=parts.owner, clock=parts.clock, is_dead=dead)
         self._delivery = Delivery(
-            client=client, team_id=who.team_id, store=parts.store, presenter=self._presenter, clock=parts.clock
+            client=client,
+            who=who,
+            store=parts.store,
+            presenter=self._presenter,
+            clock=parts.clock,
+            turn=self._turn,
         )
         self._dispatcher = Dispatcher(store=parts.store, executor=parts.executor)
         self._modals = Modals(client)
@@ -158,6 +170,9 @@ class Service:
         )
         self._lease = RunLease(store=parts.store, owner=parts.owner, clock=parts.clock)
         self._digests = DigestScheduler(parts)
+        self._acquaintance = Acquaintance(store=parts.store, grants=parts.settings.grants(), warm=warm)
+        self._workers: list[asyncio.Task[None]] = []
+        self._problems: list[Callable[[], list[str]]] = [self._delivery.problems, self._idle]
         signals.attach(self._delivery.wake)
         signals.attach(self._dispatcher.wake)
 
@@ -165,25 +180,26 @@ class Service:
         self, stopping: asyncio.Event, *, host: str, port: int, on_up: Callable[[Up], None] | None = None
     ) -> None:
         """Live until *stopping* is set; then end in an order that loses nothing."""
+        app = self._app()
+        async with serving(self._web(app), host=host, port=port) as address:
+            await self._begin()
+            async with self._listening(app, stopping), self._working(), self._timetable():
+                if not stopping.is_set():
+                    log.info("operator-bot is up in %s; HTTP on %s", self._who.url, address)
+                    if on_up is not None:
+                        on_up(Up(address=address, who=self._who))
+                await stopping.wait()
+                log.info("stopping: nothing new begins, what runs may end")
+            await self._modals.drain()
+            await self._parts.auditor.stopped("run")
+            await self._have_it_witnessed()
+
+    async def _begin(self) -> None:
         parts = self._parts
         recovered = await parts.reconciler.recover(partial(is_dead, me=parts.owner))
         if recovered:
             log.warning("%d actions were running when the bot last stopped; looking what became of them", recovered)
         await parts.auditor.started("run")
-        await self._have_it_witnessed()
-        app = self._app()
-        async with (
-            serving(self._web(app), host=host, port=port) as address,
-            self._workers(),
-            self._sockets(app),
-            self._timetable(),
-        ):
-            log.info("operator-bot is up in %s; HTTP on %s", self._who.url, address)
-            if on_up is not None:
-                on_up(Up(address=address, who=self._who))
-            await stopping.wait()
-            log.info("stopping: nothing new begins, what runs may end")
-        await parts.auditor.stopped("run")
         await self._have_it_witnessed()
 
     async def _have_it_witnessed(self) -> None:
@@ -225,48 +241,58 @@ class Service:
         return build_web(parts, slack, ready=self._not_ready)
 
     def _not_ready(self) -> list[str]:
-        problems = []
-        if self._delivery.health.locked_out:
-            problems.append(f"Slack does not accept the bot token ({self._delivery.health.locked_out})")
-        silent = self._parts.clock.monotonic() - self._delivery.health.last_round
-        if silent > 30:
-            problems.append(f"delivery has not looked at its outbox for {silent:.0f} s")
-        return problems
+        return [problem for say in self._problems for problem in say()]
+
+    def _idle(self) -> list[str]:
+        return [f"The worker `{task.get_name()}` has ended; restart the bot." for task in self._workers if task.done()]
 
     @asynccontextmanager
-    async def _workers(self) -> AsyncIterator[None]:
-        parts, clock = self._parts, self._parts.clock
-        check = MessageCheck(client=self._client, store=parts.store, clock=clock, publisher=parts.publisher)
-        runner = AgentRunner(
+    async def _working(self) -> AsyncIterator[None]:
+        parts = self._parts
+        looking = [self._start("dispatcher", self._dispatcher.run())]
+        if parts.settings.agent.enabled:
+            looking.append(self._start("agent", self._agent().run()))
+        showing = [self._start("delivery", self._delivery.run()), *self._upkeep()]
+        self._workers = [*looking, *showing]
+        try:
+            yield
+        finally:
+            self._workers = []
+            await _end(*looking)
+            await self._dispatcher.stop(parts.settings.limits.shutdown_grace.total_seconds())
+            await _end(*showing)
+            await self._flush()
+            await _if_possible(self._turn.drop)
+            await _if_possible(self._lease.drop)
+
+    def _agent(self) -> AgentRunner:
+        parts = self._parts
+        return AgentRunner(
             subjects=list(parts.subjects.values()),
             store=parts.store,
             registry=parts.registry,
             kill_files=parts.kill_files,
-            clock=clock,
+            clock=parts.clock,
             publisher=parts.publisher,
             interval=parts.settings.agent.interval.total_seconds(),
             executor=parts.executor,
         )
-        upkeep = [
-            every(LEASE, self._lease.hold, clock=clock, what="holding the lease"),
-            every(SWEEP, parts.sweeper.sweep, clock=clock, what="sweeping"),
-            every(RECONCILE, parts.reconciler.reconcile, clock=clock, what="reconciling"),
-            every(COMPARE, check.compare, clock=clock, what="comparing cards"),
-            every(PRUNE, partial(prune, parts.store, clock), clock=clock, what="pruning"),
+
+    def _upkeep(self) -> list[asyncio.Task[None]]:
+        parts = self._parts
+        check = MessageCheck(client=self._client, store=parts.store, clock=parts.clock, publisher=parts.publisher)
+        jobs: list[tuple[float, Callable[[], Awaitable[object]], str]] = [
+            (LEASE, self._lease.hold, "holding the lease"),
+            (SWEEP, parts.sweeper.sweep, "sweeping"),
+            (RECONCILE, parts.reconciler.reconcile, "reconciling"),
+            (COMPARE, check.compare, "comparing cards"),
+            (MEET, self._acquaintance.renew, "asking who the approvers are"),
+            (PRUNE, partial(prune, parts.store, parts.clock), "pruning"),
         ]
-        dispatching = asyncio.create_task(self._dispatcher.run(), name="dispatcher")
-        delivering = asyncio.create_task(self._delivery.run(), name="delivery")
-        upkeeping = [asyncio.create_task(work) for work in upkeep]
-        watching = [asyncio.create_task(runner.run(), name="agent")] if parts.settings.agent.enabled else []
-        try:
-            yield
-        finally:
-            await _end(*watching, dispatching)
-            await self._dispatcher.stop(parts.settings.limits.shutdown_grace.total_seconds())
-            await self._modals.drain()
-            await _end(delivering, *upkeeping)
-            await self._flush()
-            await self._lease.drop()
+        return [self._start(what, every(pause, work, clock=parts.clock, what=what)) for pause, work, what in jobs]
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.create_task(work, name=name)
 
     async def _flush(self) -> None:
         try:
@@ -274,23 +300,19 @@ class Service:
                 await self._delivery.deliver_due()
         except TimeoutError:
             log.info("Slack took too long; what it does not show yet is shown at the next start")
+        except UnavailableError as error:
+            log.info("what Slack does not show yet is shown at the next start: %s", error)
 
     @asynccontextmanager
-    async def _sockets(self, app: AsyncApp) -> AsyncIterator[None]:
+    async def _listening(self, app: AsyncApp, stopping: asyncio.Event) -> AsyncIterator[None]:
         token = self._parts.settings.slack_app_token
         if token is None:
             yield
             return
-        handlers = [
-            AsyncSocketModeHandler(app, token.get_secret_value(), ping_interval=PING_INTERVAL) for _ in range(SOCKETS)
-        ]
-        try:
-            for handler in handlers:
-                await handler.connect_async()  # type: ignore[no-untyped-call]
+        sockets = Sockets(app, token.get_secret_value())
+        self._problems.append(sockets.problems)
+        async with sockets.open(stopping):
             yield
-        finally:
-            for handler in handlers:
-                await handler.close_async()  # type: ignore[no-untyped-call]
 
     @asynccontextmanager
     async def _timetable(self) -> AsyncIterator[None]:
@@ -299,6 +321,13 @@ class Service:
             yield
         finally:
             await self._digests.stop()
+
+
+async def _if_possible(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except UnavailableError as error:
+        log.warning("the end is not quite in order: %s", error)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

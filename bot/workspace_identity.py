@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.errors import ConfigurationError, UnavailableError
-from bot.slack_errors import Meaning, error_code, meaning
+from bot.slack_errors import NO_ANSWER, Meaning, error_code, meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +29,18 @@ async def who_am_i(client: AsyncWebClient) -> WorkspaceIdentity:
     try:
         said = await client.auth_test()
     except SlackApiError as error:
-        raise _refused(error, "SLACK_BOT_TOKEN", "OAuth & Permissions, Bot User OAuth Token (xoxb-…)") from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _refused(
+            client, error, "SLACK_BOT_TOKEN", "OAuth & Permissions, Bot User OAuth Token (xoxb-…)"
+        ) from error
+    except NO_ANSWER as error:
         raise _unreachable(client, error) from error
+    except AttributeError as error:  # what the SDK makes of an answer in plain text
+        raise _not_slack(client) from error
+    if not said.get("bot_id"):
+        raise ConfigurationError(
+            "SLACK_BOT_TOKEN is no bot's token. Copy the Bot User OAuth Token (xoxb-…) from api.slack.com/apps: "
+            "OAuth & Permissions, and set it in the environment."
+        )
     return WorkspaceIdentity(
         team_id=str(said["team_id"]),
         bot_id=str(said["bot_id"]),
@@ -51,18 +59,30 @@ async def require_socket_mode(client: AsyncWebClient, app_token: str) -> None:
         await client.apps_connections_open(app_token=app_token)
     except SlackApiError as error:
         where = "Basic Information, App-Level Tokens, scope connections:write (xapp-…)"
-        raise _refused(error, "SLACK_APP_TOKEN", where) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _refused(client, error, "SLACK_APP_TOKEN", where) from error
+    except NO_ANSWER as error:
         raise _unreachable(client, error) from error
+    except AttributeError as error:  # as above
+        raise _not_slack(client) from error
 
 
-def _refused(error: SlackApiError, variable: str, where: str) -> ConfigurationError | UnavailableError:
+def _refused(
+    client: AsyncWebClient, error: SlackApiError, variable: str, where: str
+) -> ConfigurationError | UnavailableError:
     code = error_code(error)
+    if code == "http_200":
+        return _not_slack(client)
     if meaning(error) is Meaning.WAIT:
         return UnavailableError(f"Slack cannot answer now ({code}). Nothing was started; try again in a minute.")
     return ConfigurationError(
         f"Slack does not accept {variable} ({code}). Copy it anew from api.slack.com/apps: {where}, "
         f"and set it in the environment."
+    )
+
+
+def _not_slack(client: AsyncWebClient) -> ConfigurationError:
+    return ConfigurationError(
+        f"What answers at {client.base_url} is not Slack. Check SLACK_API_URL, and whether a proxy stands in between."
     )
 
 
