@@ -74,10 +74,12 @@ class Dispatcher:
             ended = await self._executor.execute_proposal(proposal_id)
         except (TargetBusyError, TargetUnavailableError, NotReadyError) as error:
             log.info("action %d stays approved for now: %s", proposal_id, error)
-            await asyncio.sleep(PAUSE)  # in this task, so that it is not dispatched again at once
         except OperatorError as error:
             log.warning("action %d was not run: %s", proposal_id, error)
         except Exception:  # boundary: a fault in one action must not end the dispatch of the others
             log.exception("action %d broke off", proposal_id)
         else:
             log.info("action %d ended as %s: %s", proposal_id, ended.status.value, ended.detail)
+            return
+        # Whatever is still approved (a kill file, a locked database) must not be tried again without a pause.
+        await asyncio.sleep(PAUSE)
