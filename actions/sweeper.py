@@ -54,3 +54,5 @@ class Sweeper:
                 await self._executor.validate_proposal(proposal.id)
             except OperatorError as error:
                 log.info("proposal %d is still not validated: %s", proposal.id, error)
+            except Exception:  # boundary: a fault in one subject must not keep the others from being validated
+                log.exception("proposal %d cannot be validated", proposal.id)
