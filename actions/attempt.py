@@ -43,7 +43,7 @@ from actions.models import (
     Via,
 )
 from actions.ports import KillFiles, OutboxKind, Policy, Standing, Transaction
-from actions.registry import ActionDefinition, ActionRegistry, P, Preview
+from actions.registry import ActionDefinition, ActionRegistry, Happened, P, Preview, Verdict
 from actions.safety import lock, refuse_decided, require_live
 from actions.transitions import note, transition
 
@@ -155,21 +155,21 @@ class Attempts:
         )
         return moved is not None
 
-    def settle(
-        self, tx: Transaction, seen: ActionProposal, *, happened: bool, evidence: tuple[Fact, ...], at: datetime
-    ) -> bool:
+    def settle(self, tx: Transaction, seen: ActionProposal, verdict: Verdict, *, at: datetime) -> bool:
         """Settle an unknown outcome by what two equal observations showed; False if it changed meanwhile."""
         proposal = tx.proposal(seen.id)
         record = tx.record(seen.id)
         if proposal is None or record is None or proposal.status is not UNKNOWN or proposal.fence != seen.fence:
             return False
-        settled = replace(record, finished_at=at, evidence=evidence, result=_settled(happened, record))
+        outcome = _outcome(verdict.happened, record)
+        detail = f"Its outcome was unknown; looking twice showed that it {_IN_WORDS[outcome]}."
+        settled = replace(record, finished_at=at, evidence=verdict.evidence, result=detail)
         tx.save_record(settled)
         end = Ending(
-            row=FOUND_DONE if happened else FOUND_UNDONE,
-            detail=settled.result,
-            outcome=SuccessOutcome.CONFIRMED if happened else _undone(record),
-            evidence=evidence,
+            row=FOUND_DONE if outcome is SuccessOutcome.CONFIRMED else FOUND_UNDONE,
+            detail=detail,
+            outcome=outcome,
+            evidence=verdict.evidence,
         )
         return self._ended(tx, proposal, settled, end, RECONCILER, at)
 
@@ -301,16 +301,18 @@ def _busy(tx: Transaction, proposal: ActionProposal) -> OperatorError | None:
     return TargetBusyError(proposal.id, proposal.target_key, other.id)
 
 
-def _undone(record: ActionRecord) -> FailureOutcome:
-    return FailureOutcome.PARTIAL if any(step.state == "done" for step in record.steps) else FailureOutcome.NO_EFFECT
+_IN_WORDS: Final[Mapping[FailureOutcome | SuccessOutcome, str]] = {
+    SuccessOutcome.CONFIRMED: "happened",
+    FailureOutcome.PARTIAL: "happened only in part",
+    FailureOutcome.NO_EFFECT: "did not happen",
+}
 
 
-def _settled(happened: bool, record: ActionRecord) -> str:
-    if happened:
-        return "Its outcome was unknown; looking twice showed that it happened."
-    if _undone(record) is FailureOutcome.PARTIAL:
-        return "Its outcome was unknown; looking twice showed that it happened only in part."
-    return "Its outcome was unknown; looking twice showed that it did not happen."
+def _outcome(happened: Happened, record: ActionRecord) -> FailureOutcome | SuccessOutcome:
+    if happened is Happened.YES:
+        return SuccessOutcome.CONFIRMED
+    some = happened is Happened.PARTLY or any(step.state == "done" for step in record.steps)
+    return FailureOutcome.PARTIAL if some else FailureOutcome.NO_EFFECT
 
 
 def _record_digest(tx: Transaction, proposal: ActionProposal) -> dict[str, str]:

@@ -81,12 +81,7 @@ class Reconciler:
         second = await _look(definition, proposal)
         if second.happened is not first.happened:
             return False
-        happened = second.happened is Happened.YES
-        settled = await self._store.write(
-            lambda tx: self._attempts.settle(
-                tx, proposal, happened=happened, evidence=second.evidence, at=self._clock.now()
-            )
-        )
+        settled = await self._store.write(lambda tx: self._attempts.settle(tx, proposal, second, at=self._clock.now()))
         self._publisher.changed()
         return settled
 

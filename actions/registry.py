@@ -53,6 +53,8 @@ class Happened(StrEnum):
 
     YES = "yes"
     NO = "no"
+    PARTLY = "partly"
+    """Some of it is there and the rest is not; it will not come by itself."""
     CANNOT_TELL = "cannot_tell"
 
 

@@ -103,7 +103,7 @@ class Run:
             case Happened.CANNOT_TELL:
                 detail = f"{done.detail}. The target accepted it; whether it worked could not be seen"
                 return Ending.completed(detail, SuccessOutcome.ACCEPTED, verdict.evidence)
-            case Happened.NO:
+            case Happened.NO | Happened.PARTLY:
                 within = f"{self._definition.verify_within:g} s"
                 detail = (
                     f"The target accepted it ({done.detail}), but the expected result was not there within {within}"

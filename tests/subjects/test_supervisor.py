@@ -294,8 +294,8 @@ async def test_a_process_counts_as_started_when_what_depends_on_it_is_well(
 @pytest.mark.parametrize(
     ("now", "happened"),
     [
-        (a_process(ProcessState.EXITED), Happened.NO),
-        (a_process(ProcessState.FATAL), Happened.NO),
+        (a_process(ProcessState.EXITED), Happened.PARTLY),
+        (a_process(ProcessState.FATAL), Happened.PARTLY),
         (a_process(ProcessState.STARTING), Happened.CANNOT_TELL),
         (a_process(ProcessState.BACKOFF), Happened.CANNOT_TELL),
         (a_process(ProcessState.UNKNOWN), Happened.CANNOT_TELL),

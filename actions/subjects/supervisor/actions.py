@@ -11,11 +11,11 @@ from actions.canonical import Json
 from actions.errors import ActionFailedError, TargetUnavailableError
 from actions.models import Fact, FailureOutcome, Risk
 from actions.ports import Clock
-from actions.registry import ActionDefinition, Done, Parameters, Preview, Steps, Verdict, define
+from actions.registry import ActionDefinition, Done, Happened, Parameters, Preview, Steps, Verdict, define
 from actions.subjects.process import Dependent, Process, ProcessState
 from actions.subjects.supervisor.client import START_WITHIN, SupervisorClient
 from actions.subjects.transport import before_sending
-from actions.subjects.verdicts import cautious, told
+from actions.subjects.verdicts import cautious, seen, told
 
 ALIVE: Final = frozenset({ProcessState.RUNNING, ProcessState.STARTING, ProcessState.BACKOFF, ProcessState.STOPPING})
 """States in which there is a process, or soon will be, or still is."""
@@ -82,6 +82,18 @@ class ProcessActions:
         healthy = await self._healthy(parameters.name)
         told_of = "not asked" if healthy is None else "well" if healthy else "not well yet"
         return told(None if healthy is False else True, *facts, Fact(label="What it serves", value=told_of))
+
+    async def verify_restart(self, parameters: ProcessParameters, before: Mapping[str, Json]) -> Verdict:
+        """As after a start; partly if the process ran before, and was ended without being started again."""
+        verdict = await self.verify_start(parameters, before)
+        ended = await self._is_down(parameters.name)
+        if verdict.happened is Happened.NO and ended and before["state"] in ALIVE:
+            return seen(Happened.PARTLY, *verdict.evidence)
+        return verdict
+
+    async def _is_down(self, name: str) -> bool:
+        process = (await self._client.processes()).get(name)
+        return process is not None and process.state in ENDED
 
     def undo_start(self, parameters: ProcessParameters, before: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:  # noqa: ARG002 - the name is enough
         """Stop it again."""
@@ -212,7 +224,7 @@ def process_actions(subject: str, actions: ProcessActions, stop_within: float) -
             subject=subject,
             execute=actions.restart_process,
             preview=actions.preview_restart,
-            verify=cautious(actions.verify_start),
+            verify=cautious(actions.verify_restart),
             target=_process_name,
             risk=Risk.MEDIUM,
             timeout=stopping + START_WITHIN,
