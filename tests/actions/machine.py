@@ -73,17 +73,18 @@ class Machine:
 
 async def approved_rebuild(rig: Rig, *, unit: str = "u1", source_key: str = "rebuild") -> int:
     """Propose to rebuild a unit and have it approved; return the proposal's id."""
+    proposal_id = await proposed_rebuild(rig, unit=unit, source_key=source_key)
+    await rig.executor.validate_proposal(proposal_id)
+    await rig.executor.approve_proposal(proposal_id, by=ANN)
+    return proposal_id
+
+
+async def proposed_rebuild(rig: Rig, *, unit: str = "u1", source_key: str = "rebuild") -> int:
+    """Propose to rebuild a unit; return the proposal's id."""
     recommendation = ActionRecommendation(
         action_name="rack.rebuild", parameters={"unit": unit}, reason="worn", expected_outcome="new"
     )
     proposal = await rig.executor.propose_action(
         Proposition(recommendation=recommendation, source_key=source_key, by=AGENT)
     )
-    await rig.executor.validate_proposal(proposal.id)
-    await rig.executor.approve_proposal(proposal.id, by=ANN)
     return proposal.id
-
-
-def ledger_of(machine: Machine) -> dict[str, int]:
-    """How often each call was made."""
-    return {name: machine.calls.count(name) for name in STEPS}

@@ -1,0 +1,216 @@
+"""What is approved runs soon and once, whatever else goes wrong, and stops in good order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from actions.dispatcher import Dispatcher
+from actions.executor import ActionExecutor
+from actions.models import SafetyMode
+from actions.registry import ActionRegistry
+from tests.actions.machine import Machine, approved_rebuild
+from tests.actions.parts import Faulty, executor_over, require_sound, status, stored
+from tests.factories import FixedClock
+from tests.rig import ANN, BO, Rig
+
+
+@asynccontextmanager
+async def dispatching(rig: Rig, executor: ActionExecutor | None = None) -> AsyncIterator[Dispatcher]:
+    dispatcher = Dispatcher(store=rig.store, executor=executor or rig.executor)
+    task = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await dispatcher.stop(0.0)
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await true():  # noqa: ASYNC110 - what is waited for happens in a store, which has no event
+            await asyncio.sleep(0)
+
+
+async def until_status(rig: Rig, proposal_id: int, *wanted: str) -> None:
+    async def reached() -> bool:
+        return await status(rig.store, proposal_id) in wanted
+
+    await until(reached)
+
+
+class Counting:
+    """An executor that counts how often it is asked to run what it cannot run."""
+
+    def __init__(self, executor: ActionExecutor) -> None:
+        self._executor = executor
+        self.asked = 0
+
+    async def execute_proposal(self, proposal_id: int) -> object:
+        self.asked += 1
+        return await self._executor.execute_proposal(proposal_id)
+
+
+async def test_what_is_approved_runs(rig: Rig) -> None:
+    ids = [await rig.approved(item) for item in "abc"]
+
+    async with dispatching(rig):
+        for proposal_id in ids:
+            await until_status(rig, proposal_id, "completed(confirmed)")
+
+    assert rig.target.ledger == {"a": 1, "b": 1, "c": 1}
+    await require_sound(rig)
+
+
+async def test_what_is_approved_while_it_waits_runs_when_it_is_called(rig: Rig) -> None:
+    async with dispatching(rig) as dispatcher:
+        await asyncio.sleep(0)
+        proposal_id = await rig.approved("a")
+        dispatcher.wake()
+
+        await until_status(rig, proposal_id, "completed(confirmed)")
+
+
+async def test_two_dispatchers_run_it_once(rig: Rig) -> None:
+    ids = [await rig.approved(str(number)) for number in range(10)]
+
+    async with dispatching(rig), dispatching(rig, executor_over(rig)):
+        for proposal_id in ids:
+            await until_status(rig, proposal_id, "completed(confirmed)")
+
+    assert set(rig.target.ledger.values()) == {1}
+    await require_sound(rig)
+
+
+async def test_one_slow_action_does_not_hold_up_the_others(rig: Rig) -> None:
+    slow, quick = await rig.approved("slow"), await rig.approved("quick")
+    rig.target.hold["slow"] = asyncio.Event()
+
+    async with dispatching(rig):
+        await until_status(rig, quick, "completed(confirmed)")
+        assert await status(rig.store, slow) == "executing"
+        rig.target.hold["slow"].set()
+        await until_status(rig, slow, "completed(confirmed)")
+
+
+async def test_an_action_on_a_busy_target_waits_and_then_runs(memory_rig: Rig) -> None:
+    rig = memory_rig
+    first, second = await rig.approved("a"), await rig.propose("a", mark="m")
+    rig.target.hold["a"] = asyncio.Event()
+    began = rig.target.began.setdefault("a", asyncio.Event())
+
+    async with dispatching(rig) as dispatcher:
+        await began.wait()
+        await rig.executor.approve_proposal(second, by=ANN)
+        dispatcher.wake()
+        await asyncio.sleep(0)
+        assert await status(rig.store, second) == "approved"
+        rig.target.hold["a"].set()
+
+        await until_status(rig, second, "completed(confirmed)")
+
+    assert await status(rig.store, first) == "completed(confirmed)"
+    assert rig.target.ledger == {"a": 1, "m": 1}
+
+
+async def hold_back(rig: Rig) -> ActionExecutor:
+    rig.kill_files.drop()
+    return rig.executor
+
+
+async def forget_the_action(rig: Rig) -> ActionExecutor:
+    broken = Machine()
+    broken.preview = no_preview  # type: ignore[assignment, method-assign]  # a subject with a bug
+    definition = broken.definition()
+    return executor_over(rig, registry=ActionRegistry([definition]))
+
+
+async def no_preview(params: object) -> object:
+    raise KeyError(f"a bug in the preview of {params}")
+
+
+async def lose_the_database(rig: Rig) -> ActionExecutor:
+    broken = Faulty(rig.store)
+    broken.restart(all_of_them=True)
+    return executor_over(rig, store=broken, registry=rig.registry)
+
+
+@pytest.mark.parametrize("how", [hold_back, forget_the_action, lose_the_database])
+async def test_what_stays_approved_is_not_tried_without_a_pause(
+    memory_rig: Rig, how: Callable[[Rig], Awaitable[ActionExecutor]]
+) -> None:
+    rig = memory_rig
+    rig.registry.register(Machine().definition())
+    proposal_id = await approved_rebuild(rig)
+    counting = Counting(await how(rig))
+
+    async with dispatching(rig, counting) as dispatcher:  # type: ignore[arg-type]  # it dispatches, and that is all
+        for _ in range(200):
+            dispatcher.wake()
+            await asyncio.sleep(0)
+
+    assert await status(rig.store, proposal_id) == "approved"
+    assert counting.asked == 1
+
+
+async def test_a_fault_in_one_action_does_not_end_the_dispatch_of_the_others(memory_rig: Rig) -> None:
+    rig = memory_rig
+    machine = Machine()
+    machine.preview = no_preview  # type: ignore[assignment, method-assign]  # a subject with a bug
+    rig.registry.register(Machine().definition())
+    broken = await approved_rebuild(rig)
+    good = await rig.approved("a")
+    registry = ActionRegistry([machine.definition(), rig.registry.get("rack.touch")])
+
+    async with dispatching(rig, executor_over(rig, registry=registry)):
+        await until_status(rig, good, "completed(confirmed)")
+
+    assert await status(rig.store, broken) == "approved"
+
+
+async def test_nothing_runs_once_killed(rig: Rig) -> None:
+    ids = [await rig.approved(item) for item in "abc"]
+    await rig.safety.kill_switch(by=BO, reason="stop")
+    await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
+    later = await rig.approved("d")
+
+    async with dispatching(rig):
+        await until_status(rig, later, "completed(confirmed)")
+
+    assert {await status(rig.store, one) for one in ids} == {"cancelled(kill_switch)"}
+    assert rig.target.ledger == {"d": 1}
+
+
+async def test_it_lets_what_runs_end(rig: Rig) -> None:
+    proposal_id = await rig.approved("a")
+    rig.target.hold["a"] = asyncio.Event()
+    began = rig.target.began.setdefault("a", asyncio.Event())
+    async with dispatching(rig) as dispatcher:
+        await began.wait()
+        stopping = asyncio.create_task(dispatcher.stop(30.0))
+        rig.target.hold["a"].set()
+
+        await stopping
+
+        assert await status(rig.store, proposal_id) == "completed(confirmed)"
+
+
+async def test_it_interrupts_what_takes_longer_than_the_grace_and_records_it_as_unknown(rig: Rig) -> None:
+    proposal_id = await rig.approved("a")
+    rig.target.hold["a"] = asyncio.Event()
+    began = rig.target.began.setdefault("a", asyncio.Event())
+    async with dispatching(rig) as dispatcher:
+        await began.wait()
+
+        await dispatcher.stop(0.01)
+
+        assert await status(rig.store, proposal_id) == "unknown"
+        assert (await stored(rig.store, proposal_id)).detail == "Interrupted (CancelledError)"
+
+
+async def test_there_is_nothing_to_stop_where_nothing_runs(memory_rig: Rig, clock: FixedClock) -> None:
+    await Dispatcher(store=memory_rig.store, executor=memory_rig.executor).stop(30.0)
+
+    assert clock.monotonic() == 0
