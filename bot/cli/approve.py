@@ -28,16 +28,21 @@ _ENDED: Final = TERMINAL | {ActionStatus.UNKNOWN}
 async def approve(proposal_id: int, *, ask: bool, as_json: bool) -> int:
     """Approve, and see what comes of it."""
     async with opened(load()) as parts:
-        dossier = await dossier_of(parts.store, proposal_id)
-        if not as_json:
-            print_plan(dossier, parts.clock.now())
-        if ask and not _confirmed(dossier.proposal):
-            note(f"not approved; action {proposal_id} is as it was")
-            return 1
-        alone = await _nobody_runs(parts)
-        if not (alone and dossier.proposal.status is ActionStatus.APPROVED):
-            await parts.executor.approve_proposal(proposal_id, by=caller(os.environ))
-        return await _bring_about(parts, proposal_id, alone=alone, as_json=as_json)
+        return await approve_in(parts, proposal_id, ask=ask, as_json=as_json)
+
+
+async def approve_in(parts: Parts, proposal_id: int, *, ask: bool, as_json: bool) -> int:
+    """Approve among these parts, and see what comes of it."""
+    dossier = await dossier_of(parts.store, proposal_id)
+    if not as_json:
+        print_plan(dossier, parts.clock.now())
+    if ask and not _confirmed(dossier.proposal):
+        note(f"not approved; action {proposal_id} is as it was")
+        return 1
+    alone = await _nobody_runs(parts)
+    if not (alone and dossier.proposal.status is ActionStatus.APPROVED):
+        await parts.executor.approve_proposal(proposal_id, by=caller(os.environ))
+    return await _bring_about(parts, proposal_id, alone=alone, as_json=as_json)
 
 
 def _confirmed(proposal: ActionProposal) -> bool:

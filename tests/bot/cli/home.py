@@ -1,0 +1,172 @@
+"""A directory with a configuration and a database, in which commands are run."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from actions.registry import ActionDefinition
+from actions.subject import Observation, Rule
+from bot.cli.caller import login
+from bot.cli.main import run
+from bot.local_directory import LocalDirectory
+from bot.settings import load
+from bot.signals import Signals
+from bot.system import SystemEntropy
+from bot.wiring import Parts, assembled
+from storage.kill_files import DirectoryKillFiles
+from storage.store import SqlStore
+from tests.factories import START, FixedClock
+from tests.rig import Rig
+
+T = TypeVar("T")
+CONFIG = """
+channel = "C0DEFAULT"
+
+[people.me]
+cli = ["{login}"]
+[people.ann]
+slack = ["T1/UANN"]
+[people.bo]
+slack = ["T1/UBO"]
+
+[approvers]
+approve = ["me", "ann", "bo"]
+
+[subjects.processes]
+kind = "supervisor"
+url = "http://127.0.0.1:9"
+
+[[digests]]
+name = "morning"
+at = "09:00"
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+class StoryClock(FixedClock):
+    """A clock on which something happens once, while somebody waits."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        happening, self.meanwhile = self.meanwhile, None
+        if happening is not None:
+            await happening()
+
+
+class Rack:
+    """A subject made of a rig's actions."""
+
+    name = "rack"
+    kind = "rack"
+
+    def __init__(self, actions: list[ActionDefinition[Any]]) -> None:
+        self.actions = actions
+        self.rules: tuple[Rule[Any], ...] = ()
+
+    async def observe(self) -> Observation:
+        return Observation(subject=self.name, observed_at=START)
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A rig, and the parts that a command would have built, over one database."""
+
+    rig: Rig
+    parts: Parts
+    clock: StoryClock
+
+
+class Home:
+    """Where commands are run."""
+
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path = path
+        self._capsys = capsys
+        self.config = CONFIG.format(login=login())
+        self.configure(self.config)
+
+    @property
+    def database(self) -> Path:
+        return self.path / "operator.db"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    def configure(self, text: str) -> None:
+        (self.path / "operator.toml").write_text(text, encoding="utf-8")
+
+    def run(self, *arguments: str) -> Said:
+        """Run a command in this process."""
+        self._capsys.readouterr()
+        code = run(arguments)
+        printed = self._capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+    def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Start the console script as a process of its own."""
+        return subprocess.Popen(  # noqa: S603 - our own console script
+            [Path(sys.executable).with_name("operator"), *arguments],
+            cwd=self.path,
+            env=dict(os.environ) | dict(environ or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def kill_files(self) -> list[str]:
+        return sorted(path.name for path in self.state.glob("kill-*"))
+
+    def sql(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.database, isolation_level=None)
+
+    def act(self, work: Callable[[Rig], Awaitable[T]]) -> T:
+        """Do something to the database by way of a rig that is in mode execute."""
+
+        async def inside() -> T:
+            async with self.bench() as bench:
+                return await work(bench.rig)
+
+        return asyncio.run(inside())
+
+    @asynccontextmanager
+    async def bench(self) -> AsyncIterator[Bench]:
+        clock = StoryClock()
+        store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{self.database}", clock=clock)
+        try:
+            rig = Rig(store, DirectoryKillFiles(self.state, entropy=SystemEntropy()), clock)
+            self.state.mkdir(mode=0o700, exist_ok=True)
+            parts = await assembled(
+                load(),
+                store=store,
+                subjects={"rack": Rack(list(rig.registry))},
+                clock=clock,
+                publisher=Signals(),
+                directory=LocalDirectory(),
+            )
+            yield Bench(rig=await rig.start(), parts=parts, clock=clock)
+        finally:
+            await store.close()

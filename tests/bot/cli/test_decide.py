@@ -1,0 +1,101 @@
+import json
+import socket
+
+import pytest
+
+from actions.models import AuditEvent, Via
+from bot.cli.caller import login
+from tests.bot.cli.home import Home
+from tests.rig import Rig
+
+ME = f"cli:{login()}@{socket.gethostname()}"
+
+
+async def waiting(rig: Rig) -> int:
+    return await rig.propose("a")
+
+
+async def lost(rig: Rig) -> int:
+    rig.target.faults["a"] = "apply-then-lost"
+    proposal_id = await rig.approved("a")
+    await rig.executor.execute_proposal(proposal_id)
+    return proposal_id
+
+
+def last_event(home: Home, proposal_id: int) -> AuditEvent:
+    async def read(rig: Rig) -> AuditEvent:
+        return (await rig.auditor.events(proposal_id=proposal_id))[-1]
+
+    return home.act(read)
+
+
+def test_what_waits_is_cancelled_by_the_person_who_is_logged_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "somebody-else")
+    monkeypatch.setenv("SUDO_USER", "carla")
+    proposal_id = home.act(waiting)
+
+    said = home.run("actions", "cancel", str(proposal_id), "it", "healed", "itself")
+
+    assert (said.code, said.out) == (0, f"Action {proposal_id} is cancelled. Nothing ran.\n")
+    event = last_event(home, proposal_id)
+    assert (event.event, event.actor, event.via) == ("cancelled", ME, Via.CLI)
+    assert event.data["reason"] == "it healed itself"
+    assert event.data["claimed"] == "carla"
+
+
+@pytest.mark.parametrize("claim", ["", "two words", "x" * 101, "esc\x1b"])
+def test_a_claim_that_is_no_login_is_not_recorded(home: Home, monkeypatch: pytest.MonkeyPatch, claim: str) -> None:
+    monkeypatch.setenv("SUDO_USER", claim)
+    proposal_id = home.act(waiting)
+
+    home.run("actions", "cancel", str(proposal_id))
+
+    assert "claimed" not in last_event(home, proposal_id).data
+
+
+def test_what_is_decided_already_is_refused(home: Home) -> None:
+    proposal_id = home.act(waiting)
+    home.run("actions", "cancel", str(proposal_id))
+
+    said = home.run("actions", "cancel", str(proposal_id), "--json")
+
+    assert (said.code, said.out) == (1, "")
+    assert "already cancelled" in said.err
+
+
+def test_a_cancelled_action_can_be_read_as_json(home: Home) -> None:
+    proposal_id = home.act(waiting)
+
+    said = home.run("actions", "cancel", str(proposal_id), "--reason", "why", "--json")
+
+    assert json.loads(said.out)["reason_code"] == "user"
+
+
+@pytest.mark.parametrize(("word", "status"), [("--happened", "completed"), ("--did-not-happen", "failed")])
+def test_an_unknown_outcome_is_settled_by_a_persons_word(home: Home, word: str, status: str) -> None:
+    proposal_id = home.act(lost)
+
+    said = home.run("actions", "resolve", str(proposal_id), word, "--reason", "I looked", "--json")
+
+    assert said.code == 0
+    assert json.loads(said.out)["status"] == status
+    event = last_event(home, proposal_id)
+    assert (event.actor, event.data["attested"], event.data["reason"]) == (ME, True, "I looked")
+
+
+def test_an_outcome_is_not_settled_without_saying_what_and_why(home: Home) -> None:
+    proposal_id = str(home.act(lost))
+
+    assert home.run("actions", "resolve", proposal_id, "--reason", "I looked").code == 2
+    assert home.run("actions", "resolve", proposal_id, "--happened").code == 2
+    assert home.run("actions", "resolve", proposal_id, "--happened", "--reason", " ").code == 1
+
+
+def test_who_is_not_on_the_list_may_not_settle_anything(home: Home) -> None:
+    home.configure('[people.ann]\ncli = ["ann"]\n[approvers]\napprove = ["ann"]\n')
+    proposal_id = home.act(lost)
+
+    said = home.run("actions", "resolve", str(proposal_id), "--happened", "--reason", "I looked")
+
+    assert said.code == 1
+    assert "Those who may: ann." in said.err

@@ -1,0 +1,160 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from actions.models import Actor, Caller, Via
+from actions.ports import Transaction
+from actions.transitions import bear
+from tests.bot.cli.home import Home
+from tests.factories import a_proposal
+from tests.rig import ANN, Rig
+
+HOSTILE = "\x1b[31mred\x1b[0m\r\nFORGED \u202etxt"
+
+
+async def three(rig: Rig) -> list[int]:
+    return [await rig.propose(item) for item in ("a", "b", "c")]
+
+
+async def done(rig: Rig) -> int:
+    proposal_id = await rig.approved("a")
+    await rig.executor.execute_proposal(proposal_id)
+    return proposal_id
+
+
+async def hostile(rig: Rig) -> int:
+    by = Caller(actor=Actor.system("test"), via=Via.SYSTEM)
+    proposal = replace(
+        a_proposal(parameters={"item": HOSTILE}, reason=HOSTILE, expected_outcome=HOSTILE, risks=(HOSTILE,)),
+        target=HOSTILE,
+        detail=HOSTILE,
+    )
+
+    def work(tx: Transaction) -> int:
+        born = bear(tx, proposal, by=by, at=proposal.proposed_at)
+        assert born is not None
+        return born.id
+
+    return await rig.store.write(work)
+
+
+def test_actions_are_listed_newest_first(home: Home) -> None:
+    ids = home.act(three)
+
+    said = home.run("actions", "list")
+
+    rows = said.out.splitlines()
+    assert said.code == 0
+    assert rows[0].split()[:3] == ["ID", "STATUS", "PROPOSED"]
+    assert [int(row.split()[0]) for row in rows[1:]] == ids[::-1]
+    assert "2026-03-01 12:00:00Z" in rows[1]
+    assert len({row.index("2026") for row in rows[1:]}) == 1
+
+
+def test_a_full_page_says_how_to_see_older_ones_and_they_follow(home: Home) -> None:
+    first, second, third = home.act(three)
+
+    page = home.run("actions", "list", "--limit", "2")
+    following = home.run("actions", "list", "--limit", "2", "--before", str(second))
+
+    assert f"--before {second}" in page.err
+    assert [row.split()[0] for row in page.out.splitlines()[1:]] == [str(third), str(second)]
+    assert [row.split()[0] for row in following.out.splitlines()[1:]] == [str(first)]
+    assert following.err == ""
+
+
+def test_actions_are_filtered_by_status_and_subject(home: Home) -> None:
+    async def cancelled(rig: Rig) -> list[int]:
+        ids = await three(rig)
+        await rig.executor.cancel_proposal(ids[0], by=ANN)
+        return ids
+
+    ids = home.act(cancelled)
+
+    def listed(*filters: str) -> list[int]:
+        return [action["id"] for action in json.loads(home.run("actions", "list", "--json", *filters).out)]
+
+    assert listed("--status", "cancelled") == ids[:1]
+    assert listed("--status", "cancelled", "--status", "validated") == ids[::-1]
+    assert listed("--subject", "rack") == ids[::-1]
+    assert listed("--subject", "other") == []
+
+
+def test_an_unknown_status_is_wrong_usage_and_the_right_ones_are_named(home: Home) -> None:
+    said = home.run("actions", "list", "--status", "done")
+
+    assert said.code == 2
+    assert "completed" in said.err
+
+
+def test_nothing_found_is_said_beside_the_answer(home: Home) -> None:
+    home.act(lambda rig: rig.safety.control())
+
+    said, as_json = home.run("actions", "list"), home.run("actions", "list", "--json")
+
+    assert (said.code, said.out, said.err) == (0, "", "operator: nothing found\n")
+    assert json.loads(as_json.out) == []
+
+
+def test_an_action_is_shown_with_everything_about_it(home: Home) -> None:
+    proposal_id = home.act(done)
+
+    said = home.run("actions", "show", str(proposal_id))
+
+    assert said.code == 0
+    for expected in (
+        f"Action {proposal_id}: rack.touch on rack:a",
+        "done and confirmed",
+        'item = "a"',
+        "touched before: 0",
+        "Reason    because",
+        "by agent:rules",
+        "by ann (slack:T1/UANN)",
+        "step touch done",
+        "seen: touched = 1",
+        "completed",
+    ):
+        assert expected in said.out
+
+
+def test_an_action_as_json_has_exactly_the_promised_fields(home: Home) -> None:
+    proposal_id = home.act(done)
+
+    shown: dict[str, Any] = json.loads(home.run("actions", "show", str(proposal_id), "--json").out)
+    listed: list[dict[str, Any]] = json.loads(home.run("actions", "list", "--json").out)
+
+    assert listed == [shown]
+    assert set(shown) == {
+        "id", "action_name", "subject", "target", "parameters", "reason", "urgency", "expected_outcome", "risks",
+        "risk", "status", "outcome", "reason_code", "required_approvals", "approvals", "proposed_by", "proposed_at",
+        "expires_at", "record", "audit",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [["actions", "list"], ["actions", "show", "1"], ["audit", "list"]])
+def test_text_from_outside_cannot_move_the_cursor_hide_itself_or_forge_a_line(home: Home, command: list[str]) -> None:
+    home.act(hostile)
+
+    said = home.run(*command)
+
+    assert said.code == 0
+    assert "\x1b" not in said.out
+    assert "\r" not in said.out
+    assert "\u202e" not in said.out
+    assert not any(row.startswith("FORGED") for row in said.out.splitlines())
+
+
+def test_what_is_not_there_is_one_sentence_on_the_error_stream(home: Home) -> None:
+    home.act(three)
+
+    said = home.run("actions", "show", "99", "--json")
+
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "operator: There is no action 99. `operator actions list` shows what there is.\n"
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "x", "1.5"])
+def test_what_is_no_number_is_wrong_usage(home: Home, word: str) -> None:
+    assert home.run("actions", "show", word).code == 2

@@ -1,0 +1,207 @@
+import json
+from typing import Any
+
+import pytest
+
+from actions.models import ActionStatus
+from tests.bot.cli.home import Home
+from tests.rig import Rig
+
+
+async def two_waiting_one_unknown(rig: Rig) -> list[int]:
+    rig.target.faults["lost"] = "apply-then-lost"
+    unknown = await rig.approved("lost")
+    await rig.executor.execute_proposal(unknown)
+    return [unknown, await rig.propose("a"), await rig.propose("b")]
+
+
+async def statuses(rig: Rig) -> list[ActionStatus]:
+    return [proposal.status for proposal in await rig.store.read(lambda reader: reader.proposals())][::-1]
+
+
+def mode_of(home: Home) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(home.run("actions", "mode", "--json").out)["controls"][0]
+    return shown
+
+
+def test_the_kill_switch_cancels_what_waits_and_lists_what_is_in_flight(home: Home) -> None:
+    unknown, *_ = home.act(two_waiting_one_unknown)
+
+    said = home.run("actions", "kill-switch", "wrong", "cluster")
+
+    assert said.code == 0
+    assert "Cancelled: 2 waiting action(s)." in said.out
+    row = said.out.splitlines()[-1].split()
+    assert row == [str(unknown), "unknown", "rack.touch", "rack:lost"]
+    assert home.kill_files() == []
+    control = mode_of(home)
+    assert (control["mode"], control["reason"]) == ("observe", "wrong cluster")
+
+
+def test_what_a_kill_did_can_be_read_as_json(home: Home) -> None:
+    unknown, *_ = home.act(two_waiting_one_unknown)
+
+    document = json.loads(home.run("actions", "kill-switch", "--json").out)
+
+    assert (document["recorded"], document["cancelled"], document["problem"]) == (True, 2, "")
+    assert [one["id"] for one in document["in_flight"]] == [unknown]
+
+
+def test_nothing_in_flight_is_said_in_so_many_words(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+
+    assert "In flight: none." in home.run("actions", "kill-switch").out
+
+
+def test_with_a_locked_database_a_kill_file_stops_this_host_and_the_exit_code_says_so(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    blocker = home.sql()
+    blocker.execute("BEGIN IMMEDIATE")
+
+    said = home.run("actions", "kill-switch", "now")
+
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert said.code == 4
+    assert said.out == ""
+    for expected in (
+        "KILL FILE ONLY (exit code 4)",
+        str(home.state),
+        "on this host nothing new begins",
+        "Other hosts are not stopped",
+        "cannot be listed",
+    ):
+        assert expected in said.err
+    assert home.kill_files()
+    assert "held back" in home.run("actions", "mode").out
+
+
+def test_a_kill_file_holds_until_mode_execute_on_that_host(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    home.state.joinpath("kill-00ff").touch()
+
+    held = json.loads(home.run("actions", "mode", "--json").out)["held_back_by"]
+    said = home.run("actions", "mode", "execute", "the database is back")
+
+    assert held == ["kill-00ff"]
+    assert said.code == 0
+    assert home.kill_files() == []
+    assert mode_of(home)["mode"] == "execute"
+
+
+def test_a_typing_error_in_the_configuration_does_not_bar_the_way_out(home: Home) -> None:
+    home.configure('chanel = "C1"\nstate_dir = "elsewhere"\n')
+
+    said = home.run("actions", "kill-switch")
+
+    assert said.code == 4
+    assert "Did you mean" in said.err
+    assert [path.name[:5] for path in (home.path / "elsewhere").iterdir()] == ["kill-"]
+
+
+def test_a_configuration_that_is_no_toml_does_not_bar_it_either(home: Home) -> None:
+    home.configure("channel = \n")
+
+    assert home.run("actions", "kill-switch").code == 4
+    assert home.kill_files()
+
+
+def test_in_the_wrong_directory_nothing_is_pretended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = home.path / "wrong"
+    wrong.mkdir()
+    monkeypatch.chdir(wrong)
+
+    said = home.run("actions", "kill-switch")
+
+    assert said.code == 2
+    assert "There is no operator.toml" in said.err
+    assert list(wrong.iterdir()) == []
+
+
+def test_if_neither_file_nor_database_can_be_written_it_says_that_nothing_was_stopped(home: Home) -> None:
+    home.configure('database = "sqlite:///operator.toml/operator.db"\nstate_dir = "operator.toml/state"\n')
+
+    said = home.run("actions", "kill-switch")
+
+    assert said.code == 3
+    assert "NOTHING WAS STOPPED" in said.err
+    assert "by hand" in said.err
+
+
+def test_a_kill_of_an_unknown_subject_is_refused_and_leaves_no_file(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+
+    said = home.run("actions", "kill-switch", "--subject", "nonsense")
+
+    assert said.code == 1
+    assert "Configured: processes" in said.err
+    assert home.kill_files() == []
+    assert mode_of(home)["mode"] == "execute"
+
+
+def test_a_reason_that_is_too_long_is_refused_and_leaves_no_file(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+
+    said = home.run("actions", "kill-switch", "x" * 501)
+
+    assert said.code == 1
+    assert home.kill_files() == []
+
+
+def test_one_subject_can_be_stopped_alone(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    home.run("subjects", "list")
+
+    said = home.run("actions", "mode", "observe", "--subject", "processes", "--reason", "maintenance")
+
+    controls = json.loads(home.run("actions", "mode", "--json").out)["controls"]
+    assert said.code == 0
+    assert {control["scope"]: control["mode"] for control in controls} == {
+        "*": "execute",
+        "processes": "observe",
+        "rack": "execute",
+    }
+
+
+def test_the_mode_is_observe_until_somebody_says_otherwise_and_why(home: Home) -> None:
+    home.run("subjects", "list")
+
+    first = mode_of(home)
+    refused = home.run("actions", "mode", "execute")
+    said = home.run("actions", "mode", "EXECUTE", "on-call is watching")
+
+    assert first["mode"] == "observe"
+    assert refused.code == 1
+    assert "needs a reason" in refused.err
+    assert said.code == 0
+    assert "everything" in home.run("actions", "mode").out
+    assert mode_of(home)["reason"] == "on-call is watching"
+
+
+def test_observe_cancels_what_waits(home: Home) -> None:
+    home.act(two_waiting_one_unknown)
+
+    said = home.run("actions", "mode", "observe")
+
+    assert "Cancelled: 2 waiting action(s)." in said.out
+    assert home.act(statuses)[1:] == [ActionStatus.CANCELLED] * 2
+
+
+def test_a_ceiling_in_the_configuration_keeps_execute_from_having_an_effect_and_says_so(home: Home) -> None:
+    home.configure(f'mode_ceiling = "observe"\n{home.config}')
+
+    said = home.run("actions", "mode", "execute", "why not")
+
+    assert "mode_ceiling" in said.err
+
+
+def test_another_word_is_wrong_usage(home: Home) -> None:
+    assert home.run("actions", "mode", "halt").code == 2
+
+
+def test_who_is_not_on_the_list_may_stop_but_not_go_on(home: Home) -> None:
+    home.configure('[people.ann]\ncli = ["ann"]\n[approvers]\napprove = ["ann"]\nkill = []\n')
+    home.act(lambda rig: rig.propose("a"))
+
+    assert home.run("actions", "mode", "execute", "because").code == 1
+    assert home.run("actions", "kill-switch").code == 0
