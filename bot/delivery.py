@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PAUSE: Final = 1.0
 """Seconds between two looks at the outbox when nobody calls."""
+COALESCE: Final = 0.03
+"""Seconds that news may gather: what follows itself within them is shown once, as it is then."""
 BATCH: Final = 1_000
 """How far a look reaches past what has to wait for its channel."""
 STALE_NOTICE: Final = timedelta(minutes=10)
@@ -105,10 +107,11 @@ class Delivery:
             self._news.clear()
             pause = await self._round()
             try:
-                async with asyncio.timeout(min(PAUSE, max(pause, 0.02))):
+                async with asyncio.timeout(min(PAUSE, max(pause, COALESCE))):
                     await self._news.wait()
             except TimeoutError:
                 continue
+            await asyncio.sleep(COALESCE)
 
     async def deliver_due(self) -> float:
         """Deliver what is due as far as the pace allows; return the seconds until it is worth looking again.

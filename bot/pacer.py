@@ -5,7 +5,8 @@ from typing import Final
 
 from actions.ports import Clock
 
-BURST: Final = 4
+BURST: Final = 8
+"""One action's whole story: proposed, decided, run, done, its result, and what else is said meanwhile."""
 RATE: Final = 1.0
 """Messages a second, per channel (docs.slack.dev, rate limits: chat.postMessage)."""
 

@@ -85,7 +85,7 @@ async def opened(
         ConfigurationError, StorageError
     """
     clock = SystemClock()
-    prepare_state_dir(settings.state_dir)
+    await asyncio.to_thread(prepare_state_dir, settings.state_dir)
     store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock)
     try:
         subjects = build_subjects(
@@ -129,7 +129,7 @@ async def assembled(
     registry = ActionRegistry(action for subject in subjects.values() for action in subject.actions)
     policy = build_policy(settings)
     kill_files = build_kill_files(settings)
-    buttons = ButtonKey.kept_in(settings.state_dir)
+    buttons = await asyncio.to_thread(ButtonKey.kept_in, settings.state_dir)
     executor = ActionExecutor(
         store=store,
         registry=registry,
