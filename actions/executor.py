@@ -337,7 +337,7 @@ class ActionExecutor:
     async def _preview(self, proposal: ActionProposal) -> Preview:
         changed = why_not_offered(self._registry, proposal)
         if changed is not None:
-            return Preview(impact=(), pins={}, refusal=changed)
+            return _refused(changed)
         definition = self._registry.get(proposal.action_name)
         try:
             async with asyncio.timeout(self._timing.preview_timeout):
@@ -346,6 +346,11 @@ class ActionExecutor:
             raise TargetUnavailableError(
                 f"{proposal.target_key} did not answer within {self._timing.preview_timeout:g} s"
             ) from None
+        except TargetUnavailableError:
+            raise
+        except Exception as error:  # boundary: a fault in a subject ends this proposal; the next look would meet it too
+            log.exception("action %d cannot be checked", proposal.id)
+            return _refused(f"a fault in this program keeps it from being checked ({type(error).__name__})")
 
     async def _standings(self, proposal_id: int) -> Mapping[str, Standing]:
         approvals = await self._store.read(lambda reader: reader.approvals(proposal_id))
@@ -379,6 +384,10 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+def _refused(why: str) -> Preview:
+    return Preview(impact=(), pins={}, refusal=why)
 
 
 async def _undisturbed(work: Awaitable[None]) -> None:
