@@ -8,7 +8,8 @@ import pytest
 
 from actions.dispatcher import Dispatcher
 from actions.executor import ActionExecutor
-from actions.models import SafetyMode
+from actions.models import Actor, SafetyMode
+from actions.ports import Standing
 from actions.registry import ActionRegistry
 from tests.actions.machine import Machine, approved_rebuild
 from tests.actions.parts import Faulty, executor_over, require_sound, status, stored
@@ -120,11 +121,15 @@ async def hold_back(rig: Rig) -> ActionExecutor:
     return rig.executor
 
 
-async def forget_the_action(rig: Rig) -> ActionExecutor:
-    broken = Machine()
-    broken.preview = no_preview  # type: ignore[assignment, method-assign]  # a subject with a bug
-    definition = broken.definition()
-    return executor_over(rig, registry=ActionRegistry([definition]))
+async def forget_everybody(rig: Rig) -> ActionExecutor:
+    return executor_over(rig, registry=rig.registry, directory=BrokenDirectory())
+
+
+class BrokenDirectory:
+    """A directory with a bug."""
+
+    async def standing(self, actor: Actor) -> Standing:
+        raise KeyError(f"a bug at {actor}")
 
 
 async def no_preview(params: object) -> object:
@@ -137,7 +142,7 @@ async def lose_the_database(rig: Rig) -> ActionExecutor:
     return executor_over(rig, store=broken, registry=rig.registry)
 
 
-@pytest.mark.parametrize("how", [hold_back, forget_the_action, lose_the_database])
+@pytest.mark.parametrize("how", [hold_back, forget_everybody, lose_the_database])
 async def test_what_stays_approved_is_not_tried_without_a_pause(
     memory_rig: Rig, how: Callable[[Rig], Awaitable[ActionExecutor]]
 ) -> None:
@@ -167,7 +172,7 @@ async def test_a_fault_in_one_action_does_not_end_the_dispatch_of_the_others(mem
     async with dispatching(rig, executor_over(rig, registry=registry)):
         await until_status(rig, good, "completed(confirmed)")
 
-    assert await status(rig.store, broken) == "approved"
+    assert await status(rig.store, broken) == "cancelled(stale)"
 
 
 async def test_nothing_runs_once_killed(rig: Rig) -> None:

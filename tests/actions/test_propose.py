@@ -242,6 +242,15 @@ class TestValidating:
 
         assert await outbox(rig, OutboxKind.CARD) == []
 
+    async def test_a_fault_in_the_check_cancels_it_and_says_so(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a", validate=False)
+        executor = executor_over(rig, registry=previewing(rig, PreviewStub(KeyError("a bug"))))
+
+        await executor.validate_proposal(proposal_id)
+
+        assert await status(rig.store, proposal_id) == "cancelled(invalid)"
+        assert "a fault in this program keeps it from being checked" in (await stored(rig.store, proposal_id)).detail
+
     async def test_what_was_stopped_meanwhile_is_cancelled(self, rig: Rig) -> None:
         proposal_id = await rig.propose("a", validate=False)
         await rig.store.write(lambda tx: rig.safety._kill(tx, by=ANN, reason="stop", scope="*"))

@@ -111,8 +111,15 @@ class Unsteady:
         return Preview(impact=(), pins={})
 
 
-@pytest.mark.parametrize("problem", [TargetUnavailableError("does not answer"), KeyError("a bug in the preview")])
-async def test_one_that_cannot_be_validated_does_not_keep_the_others(rig: Rig, problem: Exception) -> None:
+@pytest.mark.parametrize(
+    ("problem", "ends"),
+    [
+        (TargetUnavailableError("does not answer"), "proposed"),
+        (KeyError("a bug in the preview"), "cancelled(invalid)"),
+    ],
+    ids=["down", "bug"],
+)
+async def test_one_that_cannot_be_validated_does_not_keep_the_others(rig: Rig, problem: Exception, ends: str) -> None:
     machine, target = Machine(), Unsteady()
     target.problem = problem
     machine.preview = target.preview  # type: ignore[method-assign]  # a subject in trouble
@@ -123,7 +130,7 @@ async def test_one_that_cannot_be_validated_does_not_keep_the_others(rig: Rig, p
 
     await rig.sweeper.sweep()
 
-    assert [await status(rig.store, one) for one in (before, bad, after)] == ["validated", "proposed", "validated"]
+    assert [await status(rig.store, one) for one in (before, bad, after)] == ["validated", ends, "validated"]
 
 
 async def test_a_database_that_fails_ends_the_round_and_not_the_sweeper(clock: FixedClock) -> None:
