@@ -58,8 +58,10 @@ class AuditReads(Statements):
         return None if row is None else _event(row)
 
     def _head(self) -> tuple[int, str]:
-        row = self._first(_HEAD)
-        return (0, GENESIS) if row is None else (row["seq"], row["hash"])
+        if self._known.head is None:
+            row = self._first(_HEAD)
+            self._known.head = (0, GENESIS) if row is None else (row["seq"], row["hash"])
+        return self._known.head
 
 
 class AuditWrites(AuditReads):
@@ -91,6 +93,7 @@ class AuditWrites(AuditReads):
             "hash": hash_,
         }
         self._count(_APPEND, values)
+        self._known.head = last + 1, hash_
         return AuditEvent(**{**values, "data": orjson.loads(data)})
 
     def save_checkpoint(self, checkpoint: Checkpoint, witness: str) -> None:

@@ -15,11 +15,12 @@ from actions.models import Fact, Step
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NO_OFFSET: Final = timedelta(0)
 
 
 def microseconds(at: datetime) -> int:
     """Return microseconds since 1970, exactly; `ValueError` for a time that is not in UTC."""
-    if at.utcoffset() != timedelta(0):
+    if at.tzinfo is not UTC and at.utcoffset() != _NO_OFFSET:
         raise ValueError(f"not a time in UTC: {at!r}")
     return (at - _EPOCH) // _MICROSECOND
 
@@ -50,6 +51,10 @@ class Converted(TypeDecorator[Any]):
     def read(self, value: Any) -> Any:
         """Return what the record holds; `ValueError` or `TypeError` if the database holds something else."""
         raise NotImplementedError
+
+    def as_stored(self, value: Any) -> Any:
+        """Return the value as it will be read back."""
+        return self.read(self.write(value))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """Write, as SQLAlchemy asks for it."""

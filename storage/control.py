@@ -1,8 +1,8 @@
 """The control rows: may anything be changed? What cannot be read means observe."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from actions.models import EVERYTHING, Control, ReasonCode, SafetyMode
 from storage.columns import from_microseconds, microseconds
@@ -25,12 +25,17 @@ class ControlReads(Statements):
 
     def control(self, scope: str) -> Control:
         """See `actions.ports.Reader.control`."""
-        row = self._first(_ONE, {"wanted": scope})
-        return Control(scope=scope) if row is None else _control(row)
+        return self._known.controls.get(scope) or self._read_control(_ONE, scope)
 
     def controls(self) -> list[Control]:
         """See `actions.ports.Reader.controls`."""
         return [_control(row) for row in self._rows(_ALL)]
+
+    def _read_control(self, statement: Select[Any], scope: str) -> Control:
+        row = self._first(statement, {"wanted": scope})
+        control = Control(scope=scope) if row is None else _control(row)
+        self._known.controls[scope] = control
+        return control
 
 
 class ControlWrites(ControlReads):
@@ -40,14 +45,14 @@ class ControlWrites(ControlReads):
 
     def lock_control(self, scope: str) -> Control:
         """See `actions.ports.Transaction.lock_control`."""
-        row = self._first(_ONE_LOCKED, {"wanted": scope})
         self._locked.add(scope)
-        return Control(scope=scope) if row is None else _control(row)
+        return self._known.controls.get(scope) or self._read_control(_ONE_LOCKED, scope)
 
     def set_control(self, control: Control) -> None:
         """See `actions.ports.Transaction.set_control`; `RuntimeError` without the lock."""
         if control.scope not in self._locked:
             raise RuntimeError(f"control row {control.scope!r} is not locked in this transaction")
+        self._known.controls.pop(control.scope, None)
         self._count(
             _PUT_OVER,
             {

@@ -12,6 +12,9 @@ from storage.failures import storage_error
 OLDEST_SQLITE: Final = (3, 35)
 """The first with RETURNING."""
 _FULL: Final = 2
+_IN_MEMORY: Final = 2
+_CACHE_KIB: Final = 16_384
+"""Enough for the pages that a batch of changes touches, so that none is written before its commit."""
 
 
 def connect(file: DatabaseFile, *, busy_timeout: float, read_only: bool = False) -> sqlite3.Connection:
@@ -92,6 +95,8 @@ def _settle(connection: sqlite3.Connection, busy_timeout: float, *, read_only: b
         "synchronous": _FULL,
         "foreign_keys": 1,
         "trusted_schema": 0,
+        "temp_store": _IN_MEMORY,  # what savepoints keep to roll back; on disk it costs as much as the work itself
+        "cache_size": -_CACHE_KIB,
         "query_only": int(read_only),
     }
     for name, value in wanted.items():

@@ -1,7 +1,7 @@
 """Proposals and what belongs to one: approvals, and the record of the attempt."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -10,6 +10,7 @@ from sqlalchemy import Select, bindparam, exists, func, or_, select, text, updat
 
 from actions.lifecycle import IN_FLIGHT, PENDING
 from actions.models import EVERYTHING, ActionProposal, ActionRecord, ActionStatus, Approval
+from storage.columns import Converted
 from storage.statements import Statements, build, upsert
 from storage.tables import APPROVAL_PENDING_SQL, APPROVALS, CONTROL, IN_FLIGHT_SQL, PENDING_SQL, PROPOSALS, RECORDS
 
@@ -79,7 +80,7 @@ _MOVE: Final = (
         _P.version == bindparam("old_version"),
         _P.fence == bindparam("old_fence"),
     )
-    .returning(PROPOSALS)
+    .returning(_P.lease_until)
 )
 _MOVE_IF_FREE: Final = _MOVE.where(
     ~exists(
@@ -108,7 +109,8 @@ class ProposalReads(Statements):
 
     def proposal(self, proposal_id: int) -> ActionProposal | None:
         """See `actions.ports.Reader.proposal`."""
-        return self._proposal(_BY_ID, {"wanted": proposal_id})
+        known = self._known.proposals.get(proposal_id)
+        return known if known is not None else self._proposal(_BY_ID, {"wanted": proposal_id})
 
     def proposal_by_source(self, source_key: str) -> ActionProposal | None:
         """See `actions.ports.Reader.proposal_by_source`."""
@@ -167,7 +169,11 @@ class ProposalReads(Statements):
 
     def _proposal(self, statement: Select[Any], parameters: Mapping[str, object]) -> ActionProposal | None:
         row = self._first(statement, parameters)
-        return None if row is None else build(ActionProposal, row)
+        return None if row is None else self._remember(build(ActionProposal, row))
+
+    def _remember(self, proposal: ActionProposal) -> ActionProposal:
+        self._known.proposals[proposal.id] = proposal
+        return proposal
 
     def _proposals(self, statement: Select[Any], parameters: Mapping[str, object]) -> list[ActionProposal]:
         return [build(ActionProposal, row) for row in self._rows(statement, parameters)]
@@ -179,7 +185,7 @@ class ProposalWrites(ProposalReads):
     def insert_proposal(self, proposal: ActionProposal) -> ActionProposal | None:
         """See `actions.ports.Transaction.insert_proposal`."""
         row = self._first(_INSERT, {name: getattr(proposal, name) for name in _NEW})
-        return None if row is None else build(ActionProposal, row)
+        return None if row is None else self._remember(build(ActionProposal, row))
 
     def move(self, proposal: ActionProposal, to: ActionStatus, changes: Mapping[str, object]) -> ActionProposal | None:
         """See `actions.ports.Transaction.move`."""
@@ -192,10 +198,15 @@ class ProposalWrites(ProposalReads):
         }
         statement = _MOVE_IF_FREE if to in IN_FLIGHT else _MOVE
         row = self._first(statement, {**guard, **changes, "status": to, "version": proposal.version + 1})
-        return None if row is None else build(ActionProposal, row)
+        if row is None:
+            return None
+        # All else is as the caller knows it: whatever changes a row, except its lease, changes its version.
+        values: dict[str, Any] = {**_as_stored(changes), **row, "status": to, "version": proposal.version + 1}
+        return self._remember(replace(proposal, **values))
 
     def renew_lease(self, proposal_id: int, *, fence: int, until: datetime) -> bool:
         """See `actions.ports.Transaction.renew_lease`."""
+        self._known.proposals.pop(proposal_id, None)
         return self._count(_RENEW, {"old_id": proposal_id, "old_fence": fence, "lease_until": until}) == 1
 
     def insert_approval(self, approval: Approval) -> bool:
@@ -205,6 +216,14 @@ class ProposalWrites(ProposalReads):
     def save_record(self, record: ActionRecord) -> None:
         """See `actions.ports.Transaction.save_record`."""
         self._count(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
+
+
+def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
+    kinds = {name: PROPOSALS.c[name].type for name, value in changes.items() if value is not None}
+    return {
+        **changes,
+        **{name: kind.as_stored(changes[name]) for name, kind in kinds.items() if isinstance(kind, Converted)},
+    }
 
 
 @lru_cache

@@ -13,6 +13,7 @@ from storage.database_file import DatabaseFile
 from storage.engine import driver_says
 from storage.failures import translated
 from storage.handover import Answer, Request, give
+from storage.known import Known
 from storage.unit_of_work import SqlReader
 
 T = TypeVar("T")
@@ -73,6 +74,6 @@ class Readers:
 def _snapshot(connection: Connection, query: Callable[[Reader], Any]) -> Any:
     driver_says(connection, "BEGIN")
     try:
-        return query(SqlReader(connection))
+        return query(SqlReader(connection, Known()))
     finally:
         driver_says(connection, "ROLLBACK")

@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from actions.errors import StorageError
 from storage.columns import Converted
+from storage.known import Known
 
 T = TypeVar("T")
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
@@ -68,31 +69,27 @@ class Prepared:
 class Statements:
     """One connection, and the few ways in which the tables' classes use it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._driver = connection.connection
+    def __init__(self, connection: Connection, known: Known) -> None:
+        self._dialect = connection.dialect
+        self._cursor = connection.connection.cursor()
+        self._known = known
 
     def _rows(self, statement: Statement, values: Values = _NO_VALUES) -> list[Row]:
-        prepared = _prepared(statement, frozenset(values), self._connection.dialect)
-        cursor = self._driver.cursor()
-        try:
-            cursor.execute(prepared.sql, prepared.arguments(values))
-            return [prepared.row(found) for found in cursor.fetchall()]
-        finally:
-            cursor.close()
+        prepared = self._execute(statement, values)
+        return [prepared.row(found) for found in self._cursor.fetchall()]
 
     def _first(self, statement: Statement, values: Values = _NO_VALUES) -> Row | None:
         rows = self._rows(statement, values)
         return rows[0] if rows else None
 
     def _count(self, statement: Statement, values: Values) -> int:
-        prepared = _prepared(statement, frozenset(values), self._connection.dialect)
-        cursor = self._driver.cursor()
-        try:
-            cursor.execute(prepared.sql, prepared.arguments(values))
-            return cursor.rowcount
-        finally:
-            cursor.close()
+        self._execute(statement, values)
+        return self._cursor.rowcount
+
+    def _execute(self, statement: Statement, values: Values) -> Prepared:
+        prepared = _prepared(statement, frozenset(values), self._dialect)
+        self._cursor.execute(prepared.sql, prepared.arguments(values))
+        return prepared
 
 
 def build(record: Callable[..., T], row: Row) -> T:

@@ -10,6 +10,7 @@ from storage.audit import AuditReads, AuditWrites
 from storage.control import ControlReads, ControlWrites
 from storage.diagnoses import DiagnosisReads, DiagnosisWrites
 from storage.inbox import InboxReads, InboxWrites
+from storage.known import Known
 from storage.outbox import OutboxReads, OutboxWrites
 from storage.proposals import ProposalReads, ProposalWrites
 
@@ -38,8 +39,8 @@ class SqlReader(ControlReads, ProposalReads, AuditReads, OutboxReads, InboxReads
 class SqlTransaction(SqlReader, ControlWrites, ProposalWrites, AuditWrites, OutboxWrites, InboxWrites, DiagnosisWrites):
     """See `actions.ports.Transaction`. Whoever makes one begins and commits."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, known: Known) -> None:
+        super().__init__(connection, known)
         self._locked = set()
 
     def prune(self, *, before: datetime, limit: int) -> int:

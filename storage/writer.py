@@ -17,6 +17,7 @@ from storage.database_file import DatabaseFile
 from storage.engine import driver_says
 from storage.failures import NOTHING, is_disk_error, translated
 from storage.handover import Answer, Request, give
+from storage.known import Known
 from storage.unit_of_work import SqlTransaction
 
 T = TypeVar("T")
@@ -78,9 +79,10 @@ class Writer:
             return self._refuse([first, *self._waiting(self._limit)], error)
         batch = [first, *self._waiting(BATCH - 1)]
         answers: list[Answer] = []
+        known = Known()
         try:
             for request in batch:
-                answers.append(self._attempt(request))  # noqa: PERF401 - those made before an error still count
+                answers.append(self._attempt(request, known))  # noqa: PERF401 - those made before an error still count
             self._commit()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             self._roll_back(error)
@@ -98,16 +100,17 @@ class Writer:
         self._file.require_pinned()
         driver_says(self._connection, "COMMIT")
 
-    def _attempt(self, request: Request) -> Answer:
+    def _attempt(self, request: Request, known: Known) -> Answer:
         driver_says(self._connection, "SAVEPOINT unit")
         try:
-            value = request.work(SqlTransaction(self._connection))
+            value = request.work(SqlTransaction(self._connection, known))
         except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
             if is_disk_error(error):
                 raise
             # If SQLite gave up the whole transaction these fail too, and so does the batch.
             driver_says(self._connection, "ROLLBACK TO unit")
             driver_says(self._connection, "RELEASE unit")
+            known.forget()
             return Answer(request=request, error=translated(error, self._file.path))
         driver_says(self._connection, "RELEASE unit")
         return Answer(request=request, value=value)

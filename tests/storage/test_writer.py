@@ -26,7 +26,7 @@ def insert(number: int) -> Callable[[Transaction], object]:
 def say(sql: str) -> Callable[[Transaction], None]:
     def work(tx: Transaction) -> None:
         assert isinstance(tx, SqlTransaction)
-        tx._driver.cursor().execute(sql)
+        tx._cursor.execute(sql)
 
     return work
 
