@@ -10,12 +10,14 @@ from actions.errors import (
     BadParametersError,
     KeyReusedError,
     NotAllowedError,
+    NotReadyError,
     ObserveOnlyError,
     OperatorError,
     TargetUnavailableError,
     UnknownSubjectError,
 )
 from actions.executor import ActionExecutor, Proposition
+from actions.lifecycle import PROPOSED
 from actions.models import ActionProposal, Caller, SafetyMode
 from actions.ports import Clock, KillFiles, OutboxKind, Publisher, Store, Transaction
 from actions.registry import ActionRegistry
@@ -163,22 +165,23 @@ class Intake:
             channel=diagnosis.channel,
         )
         try:
-            return await _validated(self._executor, await self._executor.propose_action(proposition))
+            return await self._validated(self._executor, await self._executor.propose_action(proposition))
         except NotAllowedError as error:
             return _refusal(recommendation, error)
+
+    async def _validated(self, executor: ActionExecutor, proposal: ActionProposal) -> ActionProposal:
+        if proposal.status is not PROPOSED:
+            return proposal
+        try:
+            return await executor.validate_proposal(proposal.id)
+        except TargetUnavailableError:
+            return proposal  # the sweeper tries again until the target can be read or the proposal expires
+        except NotReadyError:  # while the target was read, the sweeper was faster, or somebody cancelled it
+            return await self._store.read(lambda reader: reader.proposal(proposal.id)) or proposal
 
     async def _show(self, diagnosis: Diagnosis) -> None:
         at = self._clock.now()
         await self._store.write(lambda tx: tx.enqueue(OutboxKind.DIAGNOSIS, str(diagnosis.id), at=at))
-
-
-async def _validated(executor: ActionExecutor, proposal: ActionProposal) -> ActionProposal:
-    if proposal.status.value != "proposed":
-        return proposal
-    try:
-        return await executor.validate_proposal(proposal.id)
-    except TargetUnavailableError:
-        return proposal  # the sweeper tries again until the target can be read or the proposal expires
 
 
 def _is_same(earlier: Diagnosis, submission: Submission) -> bool:
