@@ -116,9 +116,10 @@ class AgentRunner:
                 ticket_key=due.ticket.key,
             )
         )
-        await self._store.write(
-            lambda tx: link(tx, due.ticket, receipt.diagnosis, epoch=due.epoch, at=self._clock.now())
-        )
+        # The mode may have changed since it was found due; what counts is the epoch in which it was proposed.
+        epochs = [proposal.epoch + proposal.subject_epoch for proposal in receipt.proposals]
+        epoch = max(epochs, default=due.epoch)
+        await self._store.write(lambda tx: link(tx, due.ticket, receipt.diagnosis, epoch=epoch, at=self._clock.now()))
         return receipt
 
 
