@@ -1,0 +1,1 @@
+"""The agent: what it takes in, keeps and diagnoses."""
