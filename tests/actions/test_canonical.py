@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -40,7 +41,7 @@ def test_the_digest_is_that_of_the_canonical_form() -> None:
         {1: 2},
         b"bytes",
         {1, 2},
-        object(),
+        Path("file"),
         datetime(2026, 3, 1, tzinfo=UTC),
         Fact(label="keys", value="12"),
     ],
