@@ -1,6 +1,6 @@
 """The four ways in which the demo can break its cluster, and the repair that each of them calls for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -43,37 +43,37 @@ async def inject(fault: Fault, cluster: DemoCluster) -> Broken:
     try:
         match fault:
             case Fault.KILL_MEMBER:
-                return await _kill(_expendable(members), cluster)
+                return await _kill(_expendable(members), members, cluster)
             case Fault.HANG_MEMBER:
-                return await _hang(_expendable(members), cluster)
+                return await _hang(_expendable(members), members, cluster)
             case Fault.FILL_QUOTA:
                 return await _fill(members, cluster)
             case Fault.KILL_LEADER:
-                return await _kill(_leader(members), cluster)
+                return await _kill(_leader(members), members, cluster)
     except httpx.HTTPError as error:
         raise ClusterError(f"The cluster could not be reached for that ({type(error).__name__}).") from error
 
 
-async def _kill(member: MemberLook, cluster: DemoCluster) -> Broken:
+async def _kill(member: MemberLook, members: Sequence[MemberLook], cluster: DemoCluster) -> Broken:
     pid = await cluster.kill_member(member.name)
     role = "the leader" if member.leads else "a follower"
     return Broken(
-        said=f"{member.name}, {role}, was killed: kill -9 {pid}.",
+        said=f"{member.name}, {role}, was killed: kill -9 {pid}.{_without_one(members)}",
         repair=START,
         parameters={"name": cluster.process_names[member.name]},
     )
 
 
-async def _hang(member: MemberLook, cluster: DemoCluster) -> Broken:
+async def _hang(member: MemberLook, members: Sequence[MemberLook], cluster: DemoCluster) -> Broken:
     pid = await cluster.hang_member(member.name)
     return Broken(
-        said=f"{member.name} hangs: kill -STOP {pid}. It still takes connections, and never answers.",
+        said=f"{member.name} hangs: kill -STOP {pid}.{_without_one(members)}",
         repair=RESTART,
         parameters={"name": cluster.process_names[member.name]},
     )
 
 
-async def _fill(members: tuple[MemberLook, ...], cluster: DemoCluster) -> Broken:
+async def _fill(members: Sequence[MemberLook], cluster: DemoCluster) -> Broken:
     silent = [member.name for member in members if not member.answers]
     if silent:
         raise ClusterError(f"Filling the quota takes the whole cluster, and {', '.join(silent)} cannot be asked.")
@@ -87,7 +87,12 @@ async def _fill(members: tuple[MemberLook, ...], cluster: DemoCluster) -> Broken
     )
 
 
-def _expendable(members: tuple[MemberLook, ...]) -> MemberLook:
+def _without_one(members: Sequence[MemberLook]) -> str:
+    left = sum(member.answers for member in members) - 1
+    return "" if 2 * left > len(members) else f" {left} of {len(members)} left: no majority, so no writes."
+
+
+def _expendable(members: Sequence[MemberLook]) -> MemberLook:
     """A follower if one is left: losing the leader is a fault of its own."""
     answering = [member for member in members if member.answers]
     if not answering:
@@ -95,7 +100,7 @@ def _expendable(members: tuple[MemberLook, ...]) -> MemberLook:
     return next((member for member in answering if not member.leads), answering[0])
 
 
-def _leader(members: tuple[MemberLook, ...]) -> MemberLook:
+def _leader(members: Sequence[MemberLook]) -> MemberLook:
     leader = next((member for member in members if member.leads), None)
     if leader is None:
         raise ClusterError("No member leads at this moment, so there is no leader to kill.")

@@ -26,7 +26,10 @@ def break_something(cluster: DemoCluster) -> Panel:
     return Panel(
         id="break",
         title="Break something",
-        description="A real etcd cluster on this machine. The bot looks at it every two seconds.",
+        description=(
+            "A real etcd cluster on this machine; the bot looks at it every two seconds and reports in "
+            f"#{CHANNEL}. It observes only, until you type there: /operator mode execute demo"
+        ),
         buttons=tuple(
             PanelButton(id=fault.value, label=label, description=description, press=_press(fault, cluster))
             for fault, (label, description) in _BUTTONS.items()

@@ -19,7 +19,7 @@ class MemberLook:
 
     name: str
     state: str
-    """In words: `leads`, `follows n1`, `is down` …"""
+    """In words: `leads`, `follows`, `is down` …"""
     answers: bool
     leads: bool = False
     full: bool = False
@@ -30,8 +30,7 @@ async def look(endpoints: Mapping[str, str]) -> tuple[MemberLook, ...]:
     """Ask every member how it is; one that does not say is not well."""
     async with _client() as client:
         said = await asyncio.gather(*(_status(client, url) for url in endpoints.values()))
-    names = {_member_id(one): name for name, one in zip(endpoints, said, strict=True) if isinstance(one, Mapping)}
-    return tuple(_look(name, one, names) for name, one in zip(endpoints, said, strict=True))
+    return tuple(_look(name, one) for name, one in zip(endpoints, said, strict=True))
 
 
 async def problems(endpoints: Mapping[str, str], *, written: str) -> list[str]:
@@ -44,8 +43,16 @@ async def problems(endpoints: Mapping[str, str], *, written: str) -> list[str]:
 
 def in_words(members: Sequence[MemberLook]) -> str:
     """Return the cluster in one line."""
-    full = " · no space left: writes are refused" if any(member.full for member in members) else ""
-    return "etcd: " + " · ".join(f"{member.name} {member.state}" for member in members) + full
+    return f"{_overall(members)}: {', '.join(f'{member.name} {member.state}' for member in members)}"
+
+
+def _overall(members: Sequence[MemberLook]) -> str:
+    if any(member.full for member in members):
+        return "etcd refuses writes for lack of space"
+    if not any(member.leads for member in members):
+        return "etcd takes no writes, for nobody leads"
+    silent = any(not member.answers for member in members)
+    return "etcd takes writes, and is not whole" if silent else "etcd is healthy"
 
 
 async def _alarms_and_write(client: httpx.AsyncClient, urls: Sequence[str], written: str) -> list[str]:
@@ -77,7 +84,7 @@ async def _status(client: httpx.AsyncClient, url: str) -> Mapping[str, Any] | ht
         return error
 
 
-def _look(name: str, said: Mapping[str, Any] | httpx.HTTPError, names: Mapping[str, str]) -> MemberLook:
+def _look(name: str, said: Mapping[str, Any] | httpx.HTTPError) -> MemberLook:
     match said:
         case httpx.TimeoutException():
             return MemberLook(name=name, state="hangs", answers=False)
@@ -86,10 +93,8 @@ def _look(name: str, said: Mapping[str, Any] | httpx.HTTPError, names: Mapping[s
         case _:
             leader = str(said.get("leader") or "")
             full = any("NOSPACE" in str(error) for error in said.get("errors", ()))
-            leads = leader == _member_id(said)
-            state = (
-                "leads" if leads else f"follows {names.get(leader, 'a silent leader')}" if leader else "is leaderless"
-            )
+            leads = leader == str(said.get("header", {}).get("member_id", ""))
+            state = "leads" if leads else "follows" if leader else "knows no leader"
             return MemberLook(name=name, state=state, answers=True, leads=leads, full=full)
 
 
@@ -97,10 +102,6 @@ async def _call(client: httpx.AsyncClient, url: str, path: str, body: Mapping[st
     reply = await client.post(f"{url}/v3/{path}", content=json.dumps(body))
     reply.raise_for_status()
     return _object(reply)
-
-
-def _member_id(status: Mapping[str, Any]) -> str:
-    return str(status.get("header", {}).get("member_id", ""))
 
 
 def _object(reply: httpx.Response) -> Mapping[str, Any]:

@@ -109,7 +109,7 @@ class Round:
             raise RoundFailedError(expected="operator audit verify ends in time", seen="it runs still") from None
         if code != 0:
             raise RoundFailedError(expected="operator audit verify ends with 0", seen=f"it ended with {code}: {said}")
-        self._progress.step(f"operator audit verify: {said.partition('. ')[0]}")
+        self._progress.step(f"operator audit verify: {said.splitlines()[0] if said else 'nothing is wrong'}")
 
     async def _until_well(self, expected: str) -> None:
         written = f"written at {time.time()}"
