@@ -13,7 +13,8 @@ OLDEST_SQLITE: Final = (3, 35)
 """The first with RETURNING."""
 _FULL: Final = 2
 _IN_MEMORY: Final = 2
-_CACHE_KIB: Final = 16_384
+_READERS_KIB: Final = 2_048
+_WRITERS_KIB: Final = 16_384
 """Enough for the pages that a batch of changes touches, so that none is written before its commit."""
 
 
@@ -96,7 +97,7 @@ def _settle(connection: sqlite3.Connection, busy_timeout: float, *, read_only: b
         "foreign_keys": 1,
         "trusted_schema": 0,
         "temp_store": _IN_MEMORY,  # what savepoints keep to roll back; on disk it costs as much as the work itself
-        "cache_size": -_CACHE_KIB,
+        "cache_size": -(_READERS_KIB if read_only else _WRITERS_KIB),
         "query_only": int(read_only),
     }
     for name, value in wanted.items():

@@ -249,7 +249,6 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_every_forgery_is_found(lived: Path, tmp_path: Path, forgery: Forgery) -> None:
-    """306 forgeries, each by a forger who puts the triggers back in place."""
     missed = []
     witnessed = checkpoints(lived)
     for seed in range(SEEDS):

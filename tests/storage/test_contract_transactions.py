@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,15 @@ async def test_a_unit_of_work_sees_its_own_writes_and_returns_a_value(store: Sto
 
     assert await store.write(work) == [ActionStatus.VALIDATED, ActionStatus.VALIDATED]
     assert len(await traces(store)) == 5
+
+
+async def test_a_changed_control_row_is_seen_at_once(store: Store) -> None:
+    def work(tx: Transaction) -> list[Control]:
+        before = tx.lock_control(EVERYTHING)
+        tx.set_control(replace(before, epoch=before.epoch + 1))
+        return [tx.control(EVERYTHING), tx.lock_control(EVERYTHING), *tx.controls()]
+
+    assert [control.epoch for control in await store.write(work)] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("error", [Refusal, ValueError, asyncio.CancelledError, SystemExit])

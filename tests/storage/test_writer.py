@@ -6,17 +6,20 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from actions.errors import OverloadedError, StorageError
-from actions.models import Approval, Via
+from actions.models import EVERYTHING, ActionProposal, ActionStatus, Approval, Control, SafetyMode, Via
 from actions.ports import Transaction
 from storage.store import SqlStore
 from storage.unit_of_work import SqlTransaction
 from tests.factories import START, FixedClock, a_proposal
 from tests.storage.scripts import must
+from tests.storage.test_contract_audit import an_entry
 
 
 def insert(number: int) -> Callable[[Transaction], object]:
@@ -321,3 +324,53 @@ async def test_several_event_loops_may_share_a_store(sql_store: SqlStore, path: 
     await asyncio.gather(sql_store.write(insert(0)), *(asyncio.to_thread(elsewhere, n) for n in range(1, 4)))
 
     assert sorted(stored(path)) == [f"test:{n}" for n in range(4)]
+
+
+async def test_what_a_refused_unit_wrote_is_unknown_to_the_next(sql_store: SqlStore, path: Path) -> None:
+    proposal = await sql_store.write(lambda tx: must(tx.insert_proposal(a_proposal())))
+    seen: list[object] = []
+
+    def look(tx: Transaction) -> None:
+        seen.append((tx.control(EVERYTHING), tx.proposal(proposal.id), tx.audit_head(START), tx.lock_control("etcd")))
+
+    def change_and_refuse(tx: Transaction) -> None:
+        for scope in (EVERYTHING, "etcd"):
+            tx.lock_control(scope)
+            tx.set_control(Control(scope=scope, mode=SafetyMode.EXECUTE, epoch=7))
+        tx.move(proposal, ActionStatus.CANCELLED, {"detail": "x"})
+        tx.append_audit(an_entry())
+        look(tx)
+        raise LookupError
+
+    with locked(path) as other:
+        tasks = await queued(sql_store, look, change_and_refuse, look)
+        other.execute("COMMIT")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    before, during, after = seen
+    assert before == after
+    assert during != before
+
+
+async def test_what_a_unit_wrote_is_known_to_the_next_of_its_batch(sql_store: SqlStore, path: Path) -> None:
+    proposal = await sql_store.write(lambda tx: must(tx.insert_proposal(a_proposal())))
+    later = START + timedelta(minutes=1)
+
+    def claim(tx: Transaction) -> ActionProposal:
+        tx.proposal(proposal.id)
+        return must(tx.move(proposal, ActionStatus.EXECUTING, {"fence": 1, "lease_until": START}))
+
+    def renew(tx: Transaction) -> ActionProposal:
+        assert tx.renew_lease(proposal.id, fence=1, until=later)
+        return must(tx.proposal(proposal.id))
+
+    with locked(path) as other:
+        tasks = await queued(sql_store, claim, renew, lambda tx: tx.proposal(proposal.id))
+        other.execute("COMMIT")
+        claimed, renewed, found = await asyncio.gather(*tasks)
+
+    assert isinstance(claimed, ActionProposal)
+    assert renewed == found == replace(claimed, lease_until=later)
+    ended = await sql_store.write(lambda tx: tx.move(claimed, ActionStatus.UNKNOWN, {}))
+    assert ended == await sql_store.read(lambda reader: reader.proposal(proposal.id))
+    assert must(ended).lease_until == later
