@@ -1,8 +1,6 @@
 """`operator run`."""
 
-import sys
-
-from bot.log_lines import write_log
+from bot.logging_setup import set_up_logging
 from bot.serve import serve
 from bot.settings import load
 
@@ -10,6 +8,6 @@ from bot.settings import load
 async def run(*, host: str | None, port: int | None) -> int:
     """Serve until stopped."""
     settings = load()
-    write_log(sys.stderr)
+    set_up_logging(settings)
     await serve(settings, host=host, port=port)
     return 0
