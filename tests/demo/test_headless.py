@@ -53,13 +53,13 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
         demo.require_nothing_left()
 
 
-def test_a_bot_that_dies_ends_the_demo_and_its_log_says_why(tmp_path: Path) -> None:
+def test_a_bot_that_ends_by_itself_ends_the_demo_and_its_log_says_why(tmp_path: Path) -> None:
     with running_demo(tmp_path) as demo:
         demo.until("Ctrl-C ends everything")
-        os.kill(demo.started("main() run"), signal.SIGKILL)
+        os.kill(demo.started("main() run"), signal.SIGTERM)
         assert demo.ends() == 1
-        assert "The bot ended by itself with exit code -9." in demo.said
-        assert "operator-bot is up" in demo.said.partition("The end of its log:")[2]
+        assert "The bot ended by itself with exit code 0." in demo.said
+        assert "stopping: nothing new begins" in demo.said.partition("The end of its log:")[2]
         demo.require_nothing_left()
 
 
