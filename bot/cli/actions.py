@@ -68,8 +68,9 @@ def show(proposal_id: ProposalId, as_json: AsJson = False) -> None:
 
 @app.command(
     help=guide(
-        "Approve an action and see what comes of it. Shows it first; from medium risk up it asks, on a terminal. "
-        "If no `operator run` is alive, this command runs the action itself; else it waits for it, at most a minute.",
+        "Approve an action and see what comes of it. Shows it first; from medium risk up it asks, on a terminal; "
+        "--json does neither. If no `operator run` is alive, this command runs the action itself; else it waits for "
+        "it, at most a minute.",
         "operator actions approve 12",
         "operator actions approve 12 --yes --json",
         exits="0 it completed, or your approval counts and more people are needed · 1 refused, failed, cancelled or "
@@ -82,9 +83,12 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve an action and see what comes of it."""
+    from bot.cli.approve import agreed  # noqa: PLC0415 - imported when it runs
     from bot.cli.approve import approve as work  # noqa: PLC0415 - imported when it runs
 
-    finish(work(proposal_id, ask=not yes, as_json=as_json))
+    if not as_json and not agreed(proposal_id, ask=not yes):
+        raise typer.Exit(1)
+    finish(work(proposal_id, as_json=as_json))
 
 
 @app.command(

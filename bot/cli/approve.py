@@ -1,5 +1,6 @@
 """`operator actions approve`: decide, then run it here or wait for whoever runs it."""
 
+import asyncio
 import os
 import sys
 from typing import Final
@@ -16,8 +17,9 @@ from bot.cli.look import dossier_of, print_plan
 from bot.cli.output import clean, note, print_json, say
 from bot.housekeeping import RUN_LEASE
 from bot.settings import load
+from bot.system import SystemClock
 from bot.views.headline import headline
-from bot.wiring import Parts, opened
+from bot.wiring import Parts, opened, reading
 
 LOOK: Final = 0.2
 PATIENCE: Final = 60.0
@@ -25,30 +27,38 @@ REMARK: Final = 5.0
 _ENDED: Final = TERMINAL | {ActionStatus.UNKNOWN}
 
 
-async def approve(proposal_id: int, *, ask: bool, as_json: bool) -> int:
+def agreed(proposal_id: int, *, ask: bool) -> bool:
+    """Print what would be done and why; from medium risk up, and if a person is there, ask. No is the default."""
+    dossier = asyncio.run(_read(proposal_id))
+    print_plan(dossier, SystemClock().now())
+    proposal = dossier.proposal
+    decided = proposal.risk is Risk.LOW or proposal.status is not ActionStatus.VALIDATED
+    if decided or not ask or not sys.stdin.isatty():
+        return True
+    if typer.confirm(f"Approve action {proposal.id}, {proposal.risk.value} risk?", err=True):
+        return True
+    note(f"not approved; action {proposal_id} is as it was")
+    return False
+
+
+async def approve(proposal_id: int, *, as_json: bool) -> int:
     """Approve, and see what comes of it."""
     async with opened(load()) as parts:
-        return await approve_in(parts, proposal_id, ask=ask, as_json=as_json)
+        return await approve_in(parts, proposal_id, as_json=as_json)
 
 
-async def approve_in(parts: Parts, proposal_id: int, *, ask: bool, as_json: bool) -> int:
+async def approve_in(parts: Parts, proposal_id: int, *, as_json: bool) -> int:
     """Approve among these parts, and see what comes of it."""
     dossier = await dossier_of(parts.store, proposal_id)
-    if not as_json:
-        print_plan(dossier, parts.clock.now())
-    if ask and not _confirmed(dossier.proposal):
-        note(f"not approved; action {proposal_id} is as it was")
-        return 1
     alone = await _nobody_runs(parts)
     if not (alone and dossier.proposal.status is ActionStatus.APPROVED):
         await parts.executor.approve_proposal(proposal_id, by=caller(os.environ))
     return await _bring_about(parts, proposal_id, alone=alone, as_json=as_json)
 
 
-def _confirmed(proposal: ActionProposal) -> bool:
-    if proposal.risk is Risk.LOW or proposal.status is not ActionStatus.VALIDATED or not sys.stdin.isatty():
-        return True
-    return typer.confirm(f"Approve action {proposal.id}, {proposal.risk.value} risk?", err=True)
+async def _read(proposal_id: int) -> Dossier:
+    async with reading(load()) as store:
+        return await dossier_of(store, proposal_id)
 
 
 async def _nobody_runs(parts: Parts) -> bool:

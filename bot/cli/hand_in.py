@@ -21,11 +21,11 @@ MAX_FILE: Final = 256 * 1024
 
 
 async def propose(
-    file: str, *, subject: str | None, target: str | None, source: str | None, key: str | None, as_json: bool
+    content: bytes, *, subject: str | None, target: str | None, source: str | None, key: str | None, as_json: bool
 ) -> int:
     """Store a diagnosis and print what became of each recommendation."""
     settings = load()
-    document = _completed(read_json(_content(file)), {"subject": subject, "target": target, "source": source})
+    document = _completed(read_json(content), {"subject": subject, "target": target, "source": source})
     body = check_body(document, allowed_channels=settings.allowed_channels)
     by = caller(os.environ)
     handed_in = submission(
@@ -40,7 +40,8 @@ async def propose(
     return 1 if receipt.refused and not receipt.proposals else 0
 
 
-def _content(file: str) -> bytes:
+def content_of(file: str) -> bytes:
+    """Return what is in a file, or on standard input if it is `-`. Raises `BadRequestError`."""
     try:
         if file == "-":
             content = sys.stdin.buffer.read(MAX_FILE + 1)

@@ -32,6 +32,7 @@ def propose(
     as_json: AsJson = False,
 ) -> None:
     """Hand in a diagnosis."""
+    from bot.cli.hand_in import content_of  # noqa: PLC0415 - imported when it runs
     from bot.cli.hand_in import propose as work  # noqa: PLC0415 - imported when it runs
 
-    finish(work(file, subject=subject, target=target, source=source, key=key, as_json=as_json))
+    finish(work(content_of(file), subject=subject, target=target, source=source, key=key, as_json=as_json))

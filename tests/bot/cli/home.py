@@ -1,11 +1,10 @@
 """A directory with a configuration and a database, in which commands are run."""
 
 import asyncio
-import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,13 +124,12 @@ class Home:
         printed = self._capsys.readouterr()
         return Said(code, printed.out, printed.err)
 
-    def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, stdin: int = subprocess.PIPE) -> "subprocess.Popen[str]":
         """Start the console script as a process of its own."""
         return subprocess.Popen(  # noqa: S603 - our own console script
             [Path(sys.executable).with_name("operator"), *arguments],
             cwd=self.path,
-            env=dict(os.environ) | dict(environ or {}),
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

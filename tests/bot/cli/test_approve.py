@@ -1,4 +1,6 @@
 import json
+import os
+import pty
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -20,7 +22,7 @@ async def bench(home: Home) -> AsyncIterator[Bench]:
 
 
 async def approve(bench: Bench, proposal_id: int, *, as_json: bool = False) -> int:
-    return await approve_in(bench.parts, proposal_id, ask=True, as_json=as_json)
+    return await approve_in(bench.parts, proposal_id, as_json=as_json)
 
 
 async def somebody_runs(bench: Bench, seconds: float = 3_600) -> None:
@@ -36,17 +38,16 @@ async def status(bench: Bench, proposal_id: int) -> ActionStatus:
     return proposal.status
 
 
-async def test_an_approved_action_is_shown_and_run_at_once_if_nobody_else_runs(
+async def test_an_approved_action_is_run_at_once_if_nobody_else_runs(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     proposal_id = await bench.rig.propose("a")
 
     code = await approve(bench, proposal_id)
 
-    said = capsys.readouterr().out
     assert code == 0
     assert bench.rig.target.ledger == {"a": 1}
-    assert said.index('item = "a"') < said.index("done and confirmed")
+    assert "done and confirmed" in capsys.readouterr().out
 
 
 async def test_the_result_can_be_read_as_json_alone(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,3 +191,29 @@ async def test_with_a_kill_file_nothing_is_approved(bench: Bench) -> None:
         await approve(bench, proposal_id)
 
     assert bench.rig.target.ledger == {}
+
+
+def test_before_anything_is_approved_it_is_shown_what_would_be_done(home: Home) -> None:
+    proposal_id = home.act(lambda rig: rig.propose("a"))
+
+    said = home.run("actions", "approve", str(proposal_id))
+
+    assert 'item = "a"' in said.out
+    assert "Reason    because" in said.out
+
+
+@pytest.mark.parametrize("answer", [b"n\n", b"\n"])
+def test_a_person_at_a_terminal_is_asked_from_medium_risk_up_and_no_is_the_default(home: Home, answer: bytes) -> None:
+    proposal_id = home.act(lambda rig: rig.propose("a", action="crush"))
+    ours, its = pty.openpty()
+    question = f"Approve action {proposal_id}, high risk? [y/N]:"
+
+    with home.start("actions", "approve", str(proposal_id), stdin=its) as asking:
+        os.close(its)
+        os.write(ours, answer)
+        _, err = asking.communicate(timeout=30)
+    os.close(ours)
+
+    assert err == f"{question}operator: not approved; action {proposal_id} is as it was\n"
+    assert asking.returncode == 1
+    assert json.loads(home.run("actions", "show", str(proposal_id), "--json").out)["status"] == "validated"
