@@ -29,7 +29,7 @@ class RowDigest:
         values = list(row)
         for place in self._times:
             if values[place] is not None:
-                values[place] = from_microseconds(values[place]).isoformat()
+                values[place] = from_microseconds(values[place])  # which orjson writes as isoformat() does
         for place in self._documents:
             # The column holds canonical JSON already; if somebody wrote it otherwise, the digest is to differ.
             values[place] = orjson.Fragment(values[place])
