@@ -45,7 +45,7 @@ def build_app(
     app = AsyncApp(
         name="operator-bot",
         logger=logging.getLogger("slack_bolt"),  # Bolt gives its loggers this one's level, or the root's
-        client=client,
+        client=AsyncWebClient(base_url=client.base_url),  # without the token: listeners act through our own parts
         authorize=authorize,
         process_before_response=True,
         request_verification_enabled=False,

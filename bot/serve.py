@@ -10,13 +10,8 @@ from functools import partial
 from typing import Any, Final
 
 import aiohttp
-from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from actions.agent.runner import AgentRunner
@@ -27,6 +22,7 @@ from bot.app import build_app
 from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.digest import DigestScheduler
+from bot.dispatch import http_endpoint
 from bot.gate import SlackGate, StoredReplayCache
 from bot.housekeeping import RunLease, Turn, every, prune
 from bot.http_server import serving
@@ -229,15 +225,8 @@ class Service:
         secrets = parts.settings.signing_secrets
         slack: ASGIApp | None = None
         if secrets:
-            handler = AsyncSlackRequestHandler(app)
-
-            async def events(request: Request) -> Response:
-                return await handler.handle(request)
-
-            inner = Starlette(routes=[Route("/slack/events", events, methods=["POST"])])
-            slack = SlackGate(
-                inner, secrets=secrets, clock=parts.clock, replays=StoredReplayCache(parts.store, parts.clock)
-            )
+            replays = StoredReplayCache(parts.store, parts.clock)
+            slack = SlackGate(http_endpoint(app), secrets=secrets, clock=parts.clock, replays=replays)
         return build_web(parts, slack, ready=self._not_ready)
 
     def _not_ready(self) -> list[str]:
@@ -309,7 +298,7 @@ class Service:
         if token is None:
             yield
             return
-        sockets = Sockets(app, token.get_secret_value())
+        sockets = Sockets(app, self._client, token.get_secret_value())
         self._problems.append(sockets.problems)
         async with sockets.open(stopping):
             yield

@@ -9,11 +9,14 @@ from secrets import SystemRandom
 from typing import Any, Final
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.dispatch import dispatch
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +60,8 @@ class Patience:
 
 
 class _Client(SocketModeClient):
-    def __init__(self, app: AsyncApp, app_token: str, patience: Patience) -> None:
-        super().__init__(app_token=app_token, web_client=app.client, ping_interval=PING_INTERVAL)
+    def __init__(self, web_client: AsyncWebClient, app_token: str, patience: Patience) -> None:
+        super().__init__(app_token=app_token, web_client=web_client, ping_interval=PING_INTERVAL)
         self._patience = patience
         # An address is good once; the client would try it again for ever.
         tracing = aiohttp.TraceConfig()
@@ -84,8 +87,9 @@ class _Client(SocketModeClient):
 class Sockets:
     """The connections through which Slack sends what people do."""
 
-    def __init__(self, app: AsyncApp, app_token: str) -> None:
+    def __init__(self, app: AsyncApp, web_client: AsyncWebClient, app_token: str) -> None:
         self._app = app
+        self._web_client = web_client
         self._app_token = app_token
         self._clients: list[_Client] = []
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -112,7 +116,7 @@ class Sockets:
 
     def _client(self) -> _Client:
         patience = Patience(monotonic=time.monotonic, jitter=SystemRandom().random)
-        client = _Client(self._app, self._app_token, patience)
+        client = _Client(self._web_client, self._app_token, patience)
         client.socket_mode_request_listeners.append(self._handle)
         return client
 
@@ -132,7 +136,7 @@ class Sockets:
         if task is not None:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        response = await run_async_bolt_app(self._app, request)
+        response = await dispatch(self._app, request.payload)
         await send_async_response(client, request, response, time.time())
 
     async def _close(self) -> None:

@@ -1,6 +1,7 @@
 """A bot that runs over a local workspace, a real database and a target that keeps a ledger."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bot.settings import Settings
 from bot.signals import Signals
 from bot.system import SystemClock
 from bot.wiring import Parts, assembled
+from bot.workspace import payloads
 from bot.workspace.people import Outcome
 from bot.workspace.records import Json, User
 from bot.workspace.server import Workspace, running_workspace
@@ -241,11 +243,12 @@ async def built_bot(
     target: Target | None = None,
     clock: ShiftedClock | None = None,
     directory: Directory | None = None,
+    busy_timeout: float = 2.0,
 ) -> AsyncIterator[Bot]:
     """A bot, wired as `operator run` wires it, that does not run yet."""
     clock, target = clock or ShiftedClock(), target or Target()
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
-    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock)
+    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock, busy_timeout=busy_timeout)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         client = AsyncWebClient(token=token, base_url=workspace.base_url, session=session, retry_handlers=[])
@@ -311,11 +314,24 @@ async def running_bot(
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the database's one lock, as another process would."""
-    import sqlite3  # noqa: PLC0415
-
     lock = sqlite3.connect(folder / "operator.db", isolation_level=None)
     try:
         lock.execute("BEGIN IMMEDIATE")
         yield
     finally:
         lock.close()
+
+
+def click_payload(workspace: Workspace, *, user: str, card: Json, button: Button, channel: str = "ops") -> Json:
+    """Return what Slack would send for a press of a button, to be sent altered or more than once."""
+    state = workspace.state
+    place = state.channel(channel)
+    shared = payloads.envelope_fields(team=state.team, app=state.app, user=state.user(user))
+    trigger_id = state.triggers.issue(state.user(user).id)
+    return payloads.message_click(
+        shared | {"trigger_id": trigger_id, "response_url": f"{workspace.page_url}response/x"},
+        channel=place,
+        message=state.message(place.id, card["ts"], seen_by=state.user(user).id),
+        action=payloads.action_of("row", buttons(card)[button.value], at=state.next_ts()),
+        values={},
+    )
