@@ -10,6 +10,7 @@ import pytest
 
 from actions.errors import (
     ActionFailedError,
+    NotReadyError,
     OperatorError,
     StaleError,
     StorageError,
@@ -17,7 +18,7 @@ from actions.errors import (
     TargetUnavailableError,
 )
 from actions.executor import Timing
-from actions.models import ActionProposal, ActionRecord, FailureOutcome, SafetyMode, Step
+from actions.models import ActionProposal, ActionRecord, ActionStatus, FailureOutcome, SafetyMode, Step
 from actions.ports import Reader, Store, Transaction
 from actions.registry import Happened
 from storage.store import SqlStore
@@ -312,6 +313,31 @@ class TestAtMostOnce:
         await running
         assert (await rig.executor.execute_proposal(second)).status.value == "completed"
         assert rig.target.ledger == {"a": 1, "m": 1}
+
+    async def test_what_too_few_people_approved_does_not_run_whatever_its_row_says(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a", action="crush")
+        await rig.executor.approve_proposal(proposal_id, by=ANN)
+        proposal = await stored(rig.store, proposal_id)
+        await rig.store.write(lambda tx: tx.move(proposal, ActionStatus.APPROVED, {}))
+
+        with pytest.raises(NotReadyError, match="too few approvals"):
+            await rig.executor.execute_proposal(proposal_id)
+
+        assert rig.target.ledger.total() == 0
+
+    async def test_what_is_not_due_yet_does_not_run(self, rig: Rig, clock: FixedClock) -> None:
+        proposal_id = await rig.propose("a")
+        proposal = await stored(rig.store, proposal_id)
+        at = clock.now() + timedelta(minutes=20)
+        await rig.store.write(lambda tx: tx.move(proposal, proposal.status, {"not_before": at}))
+        approved = await rig.executor.approve_proposal(proposal_id, by=ANN)
+
+        with pytest.raises(NotReadyError, match="run before 2026-03-01 12:20 UTC"):
+            await rig.executor.execute_proposal(proposal_id)
+
+        assert approved.approval_expires_at == at + timedelta(minutes=5)
+        clock.advance(20 * 60)
+        assert (await rig.executor.execute_proposal(proposal_id)).status.value == "completed"
 
     async def test_what_has_moved_since_the_decision_does_not_run(self, rig: Rig) -> None:
         proposal_id = await rig.approved("a")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,7 +104,7 @@ class TestTheKillSwitch:
         assert (stopped.recorded, stopped.cancelled, stopped.in_flight, stopped.problem) == (True, 3, (), "")
         for proposal_id in (proposed, validated, approved):
             assert await status(rig.store, proposal_id) == "cancelled(kill_switch)"
-            assert (await stored(rig.store, proposal_id)).detail == "slack:T1/UBO: wrong cluster"
+            assert (await stored(rig.store, proposal_id)).detail == "wrong cluster"
         await require_sound(rig)
 
     async def test_it_is_observe_and_a_new_epoch_and_says_who_and_why(self, rig: Rig) -> None:
@@ -425,6 +426,18 @@ class TestWhatIsNotStored:
         assert await mode(rig, "rack") is SafetyMode.OBSERVE
         with pytest.raises(ObserveOnlyError):
             await rig.propose("b")
+
+    @pytest.mark.parametrize("scope", [EVERYTHING, "rack"])
+    async def test_a_mode_that_was_set_behind_our_back_holds_all_the_same(self, rig: Rig, scope: str) -> None:
+        waiting, approved = await rig.propose("a"), await rig.approved("b")
+        await rig.store.write(lambda tx: tx.set_control(replace(tx.lock_control(scope), mode=SafetyMode.OBSERVE)))
+
+        with pytest.raises(ObserveOnlyError):
+            await rig.executor.approve_proposal(waiting, by=ANN)
+        with pytest.raises(ObserveOnlyError):
+            await rig.executor.execute_proposal(approved)
+
+        assert rig.target.ledger.total() == 0
 
     async def test_a_subject_is_introduced_once(self, rig: Rig) -> None:
         await rig.safety.kill_switch(by=BO, reason="stop", scope="rack")
