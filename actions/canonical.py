@@ -10,6 +10,7 @@ import orjson
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 # Dates and records are no JSON, though orjson would write them.
+_ALWAYS_FINITE: Final = frozenset({str, int, bool})
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -33,6 +34,8 @@ def digest(value: Json) -> str:
 
 def _require_finite(value: Json) -> None:
     # orjson writes NaN as null, which would let two different values share one hash.
+    if value is None or type(value) in _ALWAYS_FINITE:
+        return
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("NaN and infinities are not JSON")
     if isinstance(value, Mapping):

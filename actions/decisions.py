@@ -105,6 +105,7 @@ class Decisions:
         if proposal.reason_code is not ReasonCode.USER:
             return NotReadyError(proposal_id, proposal.status, "explained")
         note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": reason[:MAX_REASON]})
+        tx.enqueue(OutboxKind.CARD, str(proposal_id), at=ask.at)
         return None
 
     def resolve(self, tx: Transaction, proposal_id: int, ask: Ask, *, happened: bool, reason: str) -> Outcome:

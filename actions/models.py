@@ -1,12 +1,15 @@
 """The records: what is proposed, decided, attempted and written down. Frozen; times are aware and in UTC."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from actions.canonical import Json, digest
+import orjson
+
+from actions.canonical import Json
 
 EVERYTHING: Final = "*"
 """The scope of the control row that stands above every subject's own."""
@@ -186,6 +189,10 @@ class Control:
     stopped_as: ReasonCode = ReasonCode.MODE_OBSERVE
     """Why the last stop stopped: the reason given to pending proposals of earlier epochs."""
 
+    def row_digest(self) -> str:
+        """Return the hash of every stored field, as the audit log records it with each change of mode."""
+        return _row_digest({f.name: getattr(self, f.name) for f in fields(self)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -253,7 +260,7 @@ class ActionProposal:
 
     def row_digest(self) -> str:
         """Return the hash of every stored field except the lease, as the audit log records it."""
-        return digest({name: _plain(getattr(self, name)) for name in _DIGESTED})
+        return _row_digest({name: getattr(self, name) for name in _DIGESTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +303,7 @@ class ActionRecord:
 
     def row_digest(self) -> str:
         """Return the hash of every stored field, as the audit log records it when the attempt ends."""
-        return digest({f.name: _plain(getattr(self, f.name)) for f in fields(self)})
+        return _row_digest({f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,19 +338,21 @@ class Checkpoint:
 _DIGESTED: Final = tuple(f.name for f in fields(ActionProposal) if f.name != "lease_until")
 
 
-def _plain(value: object) -> Json:
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def _row_digest(row: dict[str, object]) -> str:
+    # Not `canonical.digest`: what is stored was found canonical when it came in, and this runs with every transition.
+    return hashlib.sha256(orjson.dumps(row, default=_plain, option=_OPTIONS)).hexdigest()
+
+
+def _plain(value: object) -> object:
     match value:
-        case None | bool() | int() | float() | str():
-            return value.value if isinstance(value, StrEnum) else value
-        case datetime():
-            return value.isoformat()
         case Fact():
             return [value.label, value.value]
         case Step():
             return [value.name, value.state, value.detail]
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case tuple() | list():
-            return [_plain(item) for item in value]
+            return dict(value)
         case _:
             raise TypeError(f"no canonical form for {type(value).__name__}")

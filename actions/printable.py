@@ -15,6 +15,11 @@ def printable_lines(text: str) -> list[str]:
     return [printable(line, limit=10 * len(line) + 1) for line in text.replace("\r\n", "\n").split("\n")]
 
 
+def sentence(words: str) -> str:
+    """Return *words* with a capital at the beginning; names inside keep their letters."""
+    return f"{words[:1].upper()}{words[1:]}"
+
+
 def _shown(character: str) -> str:
     if character.isprintable():
         return character

@@ -69,7 +69,7 @@ class Run:
             self._note(Step(name=name, state="failed", detail=error.detail))
             raise
         except BaseException as error:
-            self._note(Step(name=name, state="unknown", detail=f"{type(error).__name__}: {error}"[:500]))
+            self._note(Step(name=name, state="unknown", detail=_told(error)))
             raise
         self._note(Step(name=name, state="done"))
         await self._store.write(lambda tx: save_steps(tx, self.record))
@@ -89,7 +89,7 @@ class Run:
             return Ending.unknown(f"No answer within {self._definition.timeout:g} s; it may have happened")
         except Exception as error:  # boundary: an action may fail in any way, and what was sent may have happened
             log.exception("action %d: the outcome is unknown", self.claimed.id)
-            return Ending.unknown(f"{type(error).__name__}: {error}"[:500])
+            return Ending.unknown(_told(error))
 
     async def _confirm(self, done: Done) -> Ending:
         deadline = self._clock.monotonic() + self._definition.verify_within
@@ -162,3 +162,8 @@ class Run:
     def _what_was_done(self, claimed: FailureOutcome) -> FailureOutcome:
         some = any(step.state == "done" for step in self.record.steps)
         return FailureOutcome.PARTIAL if some else claimed
+
+
+def _told(error: BaseException) -> str:
+    said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"
+    return said[:500]

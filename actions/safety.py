@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from actions.auditor import ActionAuditor
+from actions.canonical import Json
 from actions.errors import (
     AlreadyDecidedError,
     BadRequestError,
@@ -109,15 +110,17 @@ def stand_down(tx: Transaction, proposal: ActionProposal, overall: Control, own:
     """Cancel a pending proposal of an earlier epoch, for the reason of the stop that ended it."""
     stopper = overall if proposal.epoch != overall.epoch else own
     row, code = _stop_as(stopper.stopped_as)
-    detail = f"{stopper.changed_by}: {stopper.reason}" if stopper.mode is SafetyMode.OBSERVE else "stopped meanwhile"
+    data: dict[str, Json] = {"reason_code": code.value}
+    if stopper.mode is SafetyMode.OBSERVE:
+        data["stopped_by"] = stopper.changed_by
     transition(
         tx,
         row,
         proposal,
         by=SWEEPER,
         at=at,
-        changes={"reason_code": code, "detail": detail},
-        data={"reason_code": code.value},
+        changes={"reason_code": code, "detail": stopper.reason if stopper.mode is SafetyMode.OBSERVE else ""},
+        data=data,
     )
 
 
@@ -247,9 +250,7 @@ class SafetyController:
 
     def _change(self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str) -> Control:
         control = self._turn(tx, mode, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.MODE_OBSERVE)
-        data = {"scope": scope, "mode": mode.value, "epoch": control.epoch, "reason": reason}
-        seq = note(tx, "mode_change", by=by, at=self._clock.now(), data=data)
-        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=self._clock.now())
+        self._announce(tx, "mode_change", control, by)
         return control
 
     def _kill(self, tx: Transaction, *, by: Caller, reason: str, scope: str) -> tuple[ActionProposal, ...]:
@@ -257,15 +258,7 @@ class SafetyController:
             tx, SafetyMode.OBSERVE, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.KILL_SWITCH
         )
         in_flight = tuple(_all_in_flight(tx, scope))
-        data = {
-            "scope": scope,
-            "mode": control.mode.value,
-            "epoch": control.epoch,
-            "reason": reason,
-            "in_flight": [proposal.id for proposal in in_flight],
-        }
-        seq = note(tx, "kill_switch", by=by, at=self._clock.now(), data=data)
-        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=self._clock.now())
+        self._announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
         return in_flight
 
     def _turn(
@@ -284,6 +277,11 @@ class SafetyController:
         )
         tx.set_control(control)
         return control
+
+    def _announce(self, tx: Transaction, event: str, control: Control, by: Caller, **more: Json) -> None:
+        at = control.changed_at or self._clock.now()
+        seq = note(tx, event, by=by, at=at, data={**_told(control), **more})
+        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=at)
 
     def _stand_down_batch(self, tx: Transaction) -> int:
         tx.lock_control(EVERYTHING)
@@ -304,19 +302,30 @@ def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:
         overall, _ = lock(tx, scope)
         # A row that cannot be read is there all the same: whoever damaged it must not thereby switch to execute.
         if overall.epoch > 0 and all(row.scope != scope for row in tx.controls()):
+            now = clock.now()
+            by = Caller(actor=Actor.system("start"), via=Via.SYSTEM)
             control = Control(
                 scope=scope,
                 mode=SafetyMode.EXECUTE,
                 epoch=1,
-                changed_by="system:start",
-                changed_at=clock.now(),
+                changed_by=str(by.actor),
+                changed_at=now,
                 reason="first seen in the configuration",
             )
             tx.set_control(control)
-            by = Caller(actor=Actor.system("start"), via=Via.SYSTEM)
-            note(tx, "mode_change", by=by, at=clock.now(), data={"scope": scope, "mode": "execute", "epoch": 1})
+            note(tx, "mode_change", by=by, at=now, data=_told(control))
 
     return work
+
+
+def _told(control: Control) -> dict[str, Json]:
+    return {
+        "scope": control.scope,
+        "mode": control.mode.value,
+        "epoch": control.epoch,
+        "reason": control.reason,
+        "row": control.row_digest(),
+    }
 
 
 def refuse_decided(proposal: ActionProposal, by: str | None = None) -> OperatorError:

@@ -86,7 +86,7 @@ async def opened(
     """
     clock = SystemClock()
     await asyncio.to_thread(prepare_state_dir, settings.state_dir)
-    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock)
+    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock, check=True)
     try:
         subjects = build_subjects(
             {name: {"kind": section.kind, **section.options} for name, section in settings.subjects.items()},

@@ -13,7 +13,7 @@ def test_the_table_in_the_docs_is_the_table_in_the_code() -> None:
 
     expected = []
     for row in TRANSITIONS:
-        sources = ", ".join(status.value for status in ActionStatus if status in row.sources) or "–"
-        live, fenced = ("yes" if flag else "–" for flag in (row.live, row.fenced))
+        sources = ", ".join(status.value for status in ActionStatus if status in row.sources) or "\u2013"
+        live, fenced = ("yes" if flag else "\u2013" for flag in (row.live, row.fenced))
         expected.append(f"| {row.id} | {sources} | {row.to.value} | {row.trigger} | {row.event} | {live} | {fenced} |")
     assert rows == expected

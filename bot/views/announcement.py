@@ -88,7 +88,7 @@ def _said(event: AuditEvent) -> str:
 
 
 def _stopped(view: AnnouncementView, room: Room) -> list[Block]:
-    counted = "Everything pending is being cancelled." if view.cancelled is None else cancelled_count(view.cancelled)
+    counted = "Everything that was pending is cancelled." if view.cancelled is None else cancelled_count(view.cancelled)
     return [
         blocks.section(blocks.text(f"Nothing new runs. {counted}")),
         *under_way(view.in_flight, room),

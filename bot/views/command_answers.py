@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from actions.models import ActionProposal, Control
+from actions.models import ActionProposal, Control, SafetyMode
 from actions.safety import Stopped
 from bot.ids import SlashCommand, Subcommand
 from bot.views import blocks, sections
@@ -79,13 +79,12 @@ def help_answer() -> Message:
 
 
 def mode_lines(controls: Sequence[Control], *, most: int) -> list[list[Block]]:
-    """What may be changed where, since when, by whom and why: one bullet per control row, at most *most* and one."""
+    """What may be changed, since when, by whom and why, and each subject that is stopped by itself; at most *most*."""
     if not controls:
         return [[blocks.text("observe for everything", bold=True)]]
-    more = len(controls) - most
-    return [_control(control) for control in controls[:most]] + (
-        [[blocks.text(f"and {more} more")]] if more > 0 else []
-    )
+    told = [controls[0], *(control for control in controls[1:] if control.mode is SafetyMode.OBSERVE)]
+    more = len(told) - most
+    return [_control(control) for control in told[:most]] + ([[blocks.text(f"and {more} more")]] if more > 0 else [])
 
 
 def _control(control: Control) -> list[Block]:

@@ -142,13 +142,23 @@ def outcome(dossier: Dossier, room: Room) -> list[Block]:
     detail, ended = dossier.proposal.detail, settled_by(dossier)
     said = [blocks.section(prose(detail, room))] if detail.strip() else []
     by = [labelled(*ended)] if ended else []
-    return said + by + (_attempt(dossier.record, room) if dossier.record else [])
+    why = [labelled("Reason", prose(said_why, room)) for said_why in _explanations(dossier)]
+    return said + by + why + (_attempt(dossier.record, detail, room) if dossier.record else [])
+
+
+def _explanations(dossier: Dossier) -> list[str]:
+    return [str(event.data.get("reason", "")) for event in dossier.audit if event.event == "explained"]
 
 
 def settled_by(dossier: Dossier) -> tuple[str, Block] | None:
     """Return who ended it, with a word for how, where that was a person."""
     ending = next((event for event in reversed(dossier.audit) if event.event in _ENDINGS), None)
-    return (_ENDINGS[ending.event], _decider(ending)) if ending and _is_person(ending) else None
+    if ending is None:
+        return None
+    stopper = ending.data.get("stopped_by")
+    if isinstance(stopper, str):
+        return "Stopped by", person(stopper)
+    return (_ENDINGS[ending.event], _decider(ending)) if _is_person(ending) else None
 
 
 _ENDINGS: Final = {"cancelled": "Cancelled by", "completed": "Settled by", "failed": "Settled by"}
@@ -162,9 +172,10 @@ def _is_person(event: AuditEvent) -> bool:
     return event.actor.startswith(("slack:", "cli:"))
 
 
-def _attempt(record: ActionRecord, room: Room) -> list[Block]:
+def _attempt(record: ActionRecord, detail: str, room: Room) -> list[Block]:
     ended = f", ended {clock(record.finished_at)}" if record.finished_at else ""
-    said = [labelled("Answer", prose(record.result, room))] if record.result.strip() else []
+    result = record.result if record.result != detail else ""
+    said = [labelled("Answer", prose(result, room))] if result.strip() else []
     steps = [labelled("Steps"), _steps(record.steps, room)] if record.steps else []
     seen = [labelled("Seen on the target afterwards"), facts(record.evidence, room)] if record.evidence else []
     return [labelled("Attempt", blocks.text(f"started {moment(record.started_at)}{ended}")), *said, *steps, *seen]

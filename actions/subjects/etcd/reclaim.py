@@ -9,6 +9,7 @@ from pydantic import Field
 from actions.canonical import Json
 from actions.errors import ActionFailedError, TargetUnavailableError
 from actions.models import Fact, FailureOutcome
+from actions.printable import sentence
 from actions.registry import Done, Parameters, Preview, Steps, Verdict
 from actions.subjects.etcd.client import Alarm
 from actions.subjects.etcd.cluster import (
@@ -85,7 +86,7 @@ class ReclaimSpace:
             await run.to_the_end(compact=parameters.compact)
         except (ActionFailedError, TargetUnavailableError) as error:
             raise run.ended_by(error) from error
-        return Done(detail=f"{', '.join(run.done)}.".capitalize())
+        return Done(detail=sentence(f"{', '.join(run.done)}."))
 
     async def verify(self, parameters: ReclaimSpaceParameters, before: Mapping[str, Json]) -> Verdict:
         """Yes if all of it is seen: alarms gone, files rewritten and below the quota, history dropped."""

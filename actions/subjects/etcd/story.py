@@ -56,7 +56,7 @@ def process_evidence(member: MemberReading) -> tuple[str, ...]:
         case ProcessState.RUNNING:
             said += f" as pid {process.pid}"
         case ProcessState.EXITED:
-            said += f" with exit status {process.exit_status} (-1: ended by a signal)"
+            said += ", ended by a signal" if process.exit_status < 0 else f" with exit status {process.exit_status}"
         case _:
             said += f" ({process.spawn_error})" if process.spawn_error else ""
     return (said,)
@@ -131,7 +131,7 @@ def _role(seen: EtcdObservation, member: MemberReading) -> str:
 
 def _answer(seen: EtcdObservation, member: MemberReading) -> str:
     if not member.reachable:
-        return f"{member.why.value if member.why else 'no answer'}{f' ({member.detail})' if member.detail else ''}"
+        return member.detail or (member.why.value if member.why else "no answer")
     complaints = f"; it reports {'; '.join(member.errors)}" if member.errors else ""
     return f"{_role(seen, member)}{complaints}"
 

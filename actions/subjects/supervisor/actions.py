@@ -11,6 +11,7 @@ from actions.canonical import Json
 from actions.errors import ActionFailedError, TargetUnavailableError
 from actions.models import Fact, FailureOutcome, Risk
 from actions.ports import Clock
+from actions.printable import sentence
 from actions.registry import ActionDefinition, Done, Happened, Parameters, Preview, Steps, Verdict, define
 from actions.subjects.process import Dependent, Process, ProcessState
 from actions.subjects.supervisor.client import START_WITHIN, SupervisorClient
@@ -120,7 +121,7 @@ class ProcessActions:
                     await self._client.start(name)
             except ActionFailedError as error:
                 raise _after(done, error) from error
-        return Done(detail=f"{', '.join([*done, 'started again'])}: {name}.".capitalize())
+        return Done(detail=sentence(f"{', '.join([*done, 'started again'])}: {name}."))
 
     async def preview_stop(self, parameters: ProcessParameters) -> Preview:
         """Pins the state, the pid and the time of the last start."""
@@ -142,7 +143,7 @@ class ProcessActions:
                 await self._stop(parameters.name, steps, done)
             except ActionFailedError as error:
                 raise _after(done, error) from error
-        return Done(detail=f"{', '.join(done)}: {parameters.name}.".capitalize())
+        return Done(detail=sentence(f"{', '.join(done)}: {parameters.name}."))
 
     async def verify_stop(self, parameters: ProcessParameters, before: Mapping[str, Json]) -> Verdict:
         """Yes if it has ended; no if it is the same process as before."""

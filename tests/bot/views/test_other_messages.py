@@ -181,7 +181,7 @@ def test_a_kill_is_announced_with_who_why_and_what_may_still_happen() -> None:
 def test_a_kill_that_is_still_counting_says_so() -> None:
     shown = announcement(AnnouncementView(event=KILLED))
 
-    assert "Everything pending is being cancelled." in shown.text
+    assert "Everything that was pending is cancelled." in shown.text
     assert "Nothing was under way." in shown.text
 
 
