@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/operator demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadscope
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
