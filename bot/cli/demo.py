@@ -16,14 +16,18 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
         "nothing behind.",
         "operator demo",
         "operator demo --headless --fault fill-quota",
-        exits="0 done · 1 something did not work as it should · 2 usage · 3 something could not be started · 130 interrupted",
+        exits="0 done · 1 something did not work as it should · 2 usage · 3 something could not be started · "
+        "130 interrupted",
     )
 )
 def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Play every part itself and report, without a browser.")
     ] = False,
-    fault: Annotated[str | None, typer.Option(help="kill-member, hang-member, fill-quota, kill-leader or all; with --headless.")] = None,
+    fault: Annotated[
+        str | None,
+        typer.Option(help="With --headless: kill-member, hang-member, fill-quota, kill-leader or all."),
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="The port of the page; a free one if left out.")
     ] = None,
