@@ -36,7 +36,7 @@ from actions.models import (
     SuccessOutcome,
     Verb,
 )
-from actions.ports import Decision, KillFiles, MessageRef, OutboxKind, Policy, Standing, Transaction
+from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Standing, Transaction
 from actions.registry import ActionRegistry
 from actions.safety import MAX_REASON, lock, refuse_decided, require_live
 from actions.transitions import note, transition
@@ -66,27 +66,21 @@ class Decisions:
 
     def approve(self, tx: Transaction, proposal_id: int, ask: Ask) -> Outcome:
         """Count one person's yes; the last one needed approves."""
-        proposal = _locked(tx, proposal_id)
-        if proposal is None:
-            return UnknownProposalError(proposal_id)
-        decision = self._authorize(tx, Verb.APPROVE, proposal, ask)
-        if not decision.allowed:
-            return NotAuthorizedError(decision.reason)
+        proposal = self._admitted(tx, Verb.APPROVE, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
         repeated = _repeated(tx, Verb.APPROVE, proposal, ask)
         if repeated is not None:
             return repeated
-        outcome = self._refusal(tx, proposal, ask) or self._count(tx, proposal, decision.person, ask)
+        outcome = self._refusal(tx, proposal, ask) or self._count(tx, proposal, ask)
         _remember(tx, Verb.APPROVE, proposal, ask, outcome)
         return outcome
 
     def cancel(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> Outcome:
         """Withdraw what is pending. Needs no live mode: stopping is always possible."""
-        proposal = _locked(tx, proposal_id)
-        if proposal is None:
-            return UnknownProposalError(proposal_id)
-        decision = self._authorize(tx, Verb.CANCEL, proposal, ask)
-        if not decision.allowed:
-            return NotAuthorizedError(decision.reason)
+        proposal = self._admitted(tx, Verb.CANCEL, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
         repeated = _repeated(tx, Verb.CANCEL, proposal, ask)
         if repeated is not None:
             return repeated
@@ -96,12 +90,9 @@ class Decisions:
 
     def explain(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> OperatorError | None:
         """Add a reason to a person's cancellation, in the audit log."""
-        proposal = tx.proposal(proposal_id)
-        if proposal is None:
-            return UnknownProposalError(proposal_id)
-        decision = self._authorize(tx, Verb.CANCEL, proposal, ask)
-        if not decision.allowed:
-            return NotAuthorizedError(decision.reason)
+        proposal = self._admitted(tx, Verb.CANCEL, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
         if proposal.reason_code is not ReasonCode.USER:
             return NotReadyError(proposal_id, proposal.status, "explained")
         note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": reason[:MAX_REASON]})
@@ -110,15 +101,12 @@ class Decisions:
 
     def resolve(self, tx: Transaction, proposal_id: int, ask: Ask, *, happened: bool, reason: str) -> Outcome:
         """Let a named person say what became of an attempt that could not be observed."""
-        proposal = _locked(tx, proposal_id)
-        if proposal is None:
-            return UnknownProposalError(proposal_id)
-        decision = self._authorize(tx, Verb.RESOLVE, proposal, ask)
-        if not decision.allowed:
-            return NotAuthorizedError(decision.reason)
+        proposal = self._admitted(tx, Verb.RESOLVE, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
         if proposal.status is not UNKNOWN:
             return NotReadyError(proposal_id, proposal.status, "resolved")
-        reason = reason[:MAX_REASON]
+        person, reason = self.policy.person(str(ask.by.actor)), reason[:MAX_REASON]
         moved = transition(
             tx,
             ATTEST_DONE if happened else ATTEST_UNDONE,
@@ -127,18 +115,22 @@ class Decisions:
             at=ask.at,
             changes={
                 "outcome": SuccessOutcome.CONFIRMED if happened else FailureOutcome.NO_EFFECT,
-                "detail": f"{decision.person} says that it {'happened' if happened else 'did not happen'}: {reason}",
+                "detail": f"{person} says that it {'happened' if happened else 'did not happen'}: {reason}",
             },
             data={"attested": True, "reason": reason, **_record_digest(tx, proposal)},
         )
         return moved or _lost(tx, proposal)
 
-    def _authorize(self, tx: Transaction, verb: Verb, proposal: ActionProposal, ask: Ask) -> Decision:
+    def _admitted(self, tx: Transaction, verb: Verb, proposal_id: int, ask: Ask) -> Outcome:
+        proposal = _locked(tx, proposal_id)
+        if proposal is None:
+            return UnknownProposalError(proposal_id)
         decision = self.policy.authorize(ask.by.actor, verb, proposal, ask.standing, via=ask.by.via)
-        if not decision.allowed:
-            data = {"verb": verb.value, "why": decision.reason}
-            note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data=data)
-        return decision
+        if decision.allowed:
+            return proposal
+        data = {"verb": verb.value, "why": decision.reason}
+        note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data=data)
+        return NotAuthorizedError(decision.reason)
 
     def _refusal(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
         if proposal.status is not VALIDATED:
@@ -155,8 +147,8 @@ class Decisions:
         changed = why_not_offered(self.registry, proposal)
         return withdraw_stale(tx, proposal, changed, ask.by, ask.at) if changed else None
 
-    def _count(self, tx: Transaction, proposal: ActionProposal, person: str, ask: Ask) -> Outcome:
-        earlier = counted(tx, proposal)
+    def _count(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome:
+        earlier, person = counted(tx, proposal), self.policy.person(str(ask.by.actor))
         approval = Approval(
             proposal_id=proposal.id,
             person=person,
