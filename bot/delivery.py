@@ -36,6 +36,8 @@ SILENT: Final = 30.0
 """Seconds without a finished round after which something is wrong."""
 _LONGEST_REST: Final = 30.0
 _LONGEST_BACKOFF: Final = 60.0
+_LOST: Final = "perhaps sent: "
+"""Begins the error of an attempt of which nobody knows whether Slack carried it out."""
 _NOT_YET: Final = "waits for the message it belongs to"
 _URGENCY: Final = {OutboxKind.NOTICE: 0, OutboxKind.ANNOUNCEMENT: 1}
 
@@ -169,16 +171,16 @@ class Delivery:
         except NotYetError:
             await self._again(item, _backoff(item.attempts), _NOT_YET)
         except SlackApiError as error:
-            await self._refused(item, ref, error)
+            await self._refused(item, error)
         except NO_ANSWER as error:
             self._rest()
-            await self._again(item, _backoff(item.attempts), f"{type(error).__name__}: {error}")
+            await self._again(item, _backoff(item.attempts), f"{_LOST}{type(error).__name__}: {error}")
         except UnavailableError:
             self._doubtful.add(item.id)
             raise
         except Exception as error:  # boundary: one thing that cannot be drawn must not keep all others from being shown
             log.exception("%s %s cannot be shown", item.kind.value, item.ref)
-            await self._again(item, _LONGEST_BACKOFF, f"{type(error).__name__}: {error}")
+            await self._again(item, _LONGEST_BACKOFF, f"{_LOST}{type(error).__name__}: {error}")
         return 0.0
 
     async def _attempt(self, item: OutboxItem, ref: MessageRef | None) -> float:
@@ -225,7 +227,9 @@ class Delivery:
             channel = shown.fallback
             answer = await self._send(post, item, shown, shown.redirected(), channel=channel, **quietly)
         channel_id = str(answer["channel"])
-        self._channels.learn(channel, channel_id)
+        if self._channels.known(channel) != channel_id:
+            self._channels.learn(channel, channel_id)
+            self._pacer.take(channel_id)  # what was written by its name counts
         await self._remember(item, channel_id, str(answer["ts"]))
 
     async def _send(
@@ -245,7 +249,7 @@ class Delivery:
     def _may_be_there(self, item: OutboxItem) -> bool:
         """Return whether an attempt before may have posted it without our knowing."""
         if item.attempts:
-            return item.error not in _NOT_POSTED
+            return item.error.startswith(_LOST)
         return item.id in self._doubtful or item.created_at < self._began
 
     async def _find_own(self, item: OutboxItem, shown: Shown) -> MessageRef | None:
@@ -277,14 +281,15 @@ class Delivery:
             await self._client.chat_postMessage(channel=user, **said)
         self._reached()
 
-    async def _refused(self, item: OutboxItem, ref: MessageRef | None, error: SlackApiError) -> None:
+    async def _refused(self, item: OutboxItem, error: SlackApiError) -> None:
         code = error_code(error)
+        ref = await self._store.read(lambda reader: reader.message(item.kind, item.ref))
         match meaning(error):
             case Meaning.WAIT if is_rate_limit(error):
                 await self._too_fast(item, wait_asked(error))
             case Meaning.WAIT:
                 self._rest()
-                await self._again(item, _backoff(item.attempts), code)
+                await self._again(item, _backoff(item.attempts), f"{_LOST}{code}")
             case Meaning.LOCKED_OUT:
                 self._lock_out(code)
                 await self._again(item, LOCKED_OUT_PAUSE, code)
@@ -336,20 +341,6 @@ class Delivery:
         due_at = self._clock.now() + timedelta(seconds=seconds)
         log.info("%s %s is tried again in %.0f s: %s", item.kind.value, item.ref, seconds, why)
         await self._store.write(lambda tx: tx.outbox_retry(item, due_at=due_at, error=why[:200]))
-
-
-_NOT_POSTED: Final = frozenset(
-    {
-        _NOT_YET,
-        "cannot_reply_to_message",
-        "cant_update_message",
-        "edit_window_closed",
-        "message_not_found",
-        "ratelimited",
-        "thread_not_found",
-    }
-)
-"""After these nothing of ours can be there that we do not know of, or that could be used."""
 
 
 def _problem(error: SlackApiError) -> str:
