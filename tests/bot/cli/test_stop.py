@@ -76,6 +76,19 @@ def test_with_a_locked_database_a_kill_file_stops_this_host_and_the_exit_code_sa
     assert "held back" in home.run("actions", "mode").out
 
 
+def test_at_the_console_exit_code_4_is_told_in_sentences_without_a_traceback(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    blocker = home.sql()
+    blocker.execute("BEGIN IMMEDIATE")
+
+    with home.start("actions", "kill-switch") as killing:
+        out, err = killing.communicate()
+
+    blocker.close()
+    assert (killing.returncode, out) == (4, "")
+    assert all(row.startswith("operator: ") for row in err.splitlines())
+
+
 def test_a_kill_file_holds_until_mode_execute_on_that_host(home: Home) -> None:
     home.act(lambda rig: rig.propose("a"))
     home.state.joinpath("kill-00ff").touch()
