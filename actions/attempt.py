@@ -43,12 +43,14 @@ from actions.models import (
     Via,
 )
 from actions.ports import KillFiles, OutboxKind, Policy, Standing, Transaction
+from actions.printable import printable
 from actions.registry import ActionDefinition, ActionRegistry, Happened, P, Preview, Verdict
 from actions.safety import lock, refuse_decided, require_live
 from actions.transitions import note, transition
 
 FRESH: Final = timedelta(seconds=2)
 """How old the readings may be on which a claim rests."""
+MAX_DETAIL: Final = 1_000
 RECONCILER: Final = Caller(actor=Actor.system("reconciler"), via=Via.SYSTEM)
 
 
@@ -75,6 +77,11 @@ class Ending:
     def unknown(cls, detail: str) -> "Ending":
         """It may have happened."""
         return cls(row=LOSE_TRACK, detail=detail)
+
+    def printable(self) -> "Ending":
+        """Return it in words that can be stored and shown, whatever the target said."""
+        evidence = tuple(Fact(label=printable(fact.label), value=printable(fact.value)) for fact in self.evidence)
+        return replace(self, detail=printable(self.detail, MAX_DETAIL), evidence=evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,7 @@ class Attempts:
 
     def finish(self, tx: Transaction, claimed: ActionProposal, record: ActionRecord, end: Ending, at: datetime) -> bool:
         """Write the result back; False, and a `late_result` in the audit, if the attempt is not ours any more."""
+        end = end.printable()
         current = tx.proposal(claimed.id)
         mine = current is not None and (current.status, current.fence, current.owner) == (
             EXECUTING,
@@ -163,14 +171,14 @@ class Attempts:
             return False
         outcome = _outcome(verdict.happened, record)
         detail = f"Its outcome was unknown; looking twice showed that it {_IN_WORDS[outcome]}."
-        settled = replace(record, finished_at=at, evidence=verdict.evidence, result=detail)
-        tx.save_record(settled)
         end = Ending(
             row=FOUND_DONE if outcome is SuccessOutcome.CONFIRMED else FOUND_UNDONE,
             detail=detail,
             outcome=outcome,
             evidence=verdict.evidence,
-        )
+        ).printable()
+        settled = replace(record, finished_at=at, evidence=end.evidence, result=end.detail)
+        tx.save_record(settled)
         return self._ended(tx, proposal, settled, end, RECONCILER, at)
 
     def _ended(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
-from actions.canonical import Json, digest
+from actions.canonical import Json, canonical_json, digest
 from actions.decisions import Ask, Decisions, Outcome, button_hash, why_not_offered
 from actions.diagnosis.models import ActionRecommendation
 from actions.errors import (
@@ -341,7 +341,7 @@ class ActionExecutor:
         definition = self._registry.get(proposal.action_name)
         try:
             async with asyncio.timeout(self._timing.preview_timeout):
-                return await definition.preview(parameters_of(definition, proposal))
+                return _storable(await definition.preview(parameters_of(definition, proposal)))
         except TimeoutError:
             raise TargetUnavailableError(
                 f"{proposal.target_key} did not answer within {self._timing.preview_timeout:g} s"
@@ -384,6 +384,13 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+def _storable(preview: Preview) -> Preview:
+    canonical_json(
+        [preview.pins, preview.before, preview.refusal, [[fact.label, fact.value] for fact in preview.impact]]
+    )
+    return preview
 
 
 def _refused(why: str) -> Preview:

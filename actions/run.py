@@ -12,6 +12,7 @@ from actions.errors import ActionFailedError, OperatorError, StorageError
 from actions.lifecycle import EXECUTING
 from actions.models import FailureOutcome, SafetyMode, Step, SuccessOutcome
 from actions.ports import Clock, KillFiles, Publisher, Reader, Store
+from actions.printable import printable
 from actions.registry import ActionDefinition, Done, Happened, Verdict
 from actions.safety import effective
 
@@ -66,7 +67,7 @@ class Run:
         try:
             yield
         except ActionFailedError as error:
-            self._note(Step(name=name, state="failed", detail=error.detail))
+            self._note(Step(name=name, state="failed", detail=printable(error.detail, 500)))
             raise
         except BaseException as error:
             self._note(Step(name=name, state="unknown", detail=_told(error)))
@@ -166,4 +167,4 @@ class Run:
 
 def _told(error: BaseException) -> str:
     said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"
-    return said[:500]
+    return printable(said, 500)
