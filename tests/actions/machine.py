@@ -29,6 +29,9 @@ class Machine:
         self.verdicts: list[Happened | Exception] = []
         """What looking shows, one after the other; the last one stays."""
         self.looks = 0
+        self.said = "that it is rebuilt"
+        self.shown = ""
+        """What is read from it, instead of the plain truth."""
 
     async def rebuild(self, params: Rebuild, steps: Steps) -> Done:
         """Rebuild a unit."""
@@ -39,7 +42,7 @@ class Machine:
                 self.calls.append(name)
                 if name in self.during:
                     await self.during[name]()
-        return Done(detail=f"{params.unit} says that it is rebuilt")
+        return Done(detail=f"{params.unit} says {self.said}")
 
     async def preview(self, params: Rebuild) -> Preview:
         return Preview(impact=(Fact(label="unit", value=params.unit),), pins={}, before={"rebuilt": 0})
@@ -50,7 +53,7 @@ class Machine:
         seen = self.verdicts[min(self.looks, len(self.verdicts)) - 1] if self.verdicts else self._ledger()
         if isinstance(seen, Exception):
             raise seen
-        return Verdict(happened=seen, evidence=(Fact(label=params.unit, value=seen.value),))
+        return Verdict(happened=seen, evidence=(Fact(label=params.unit, value=self.shown or seen.value),))
 
     def definition(self, **over: Any) -> ActionDefinition[Rebuild]:
         """The action, as the registry offers it."""

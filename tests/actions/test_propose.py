@@ -1,6 +1,7 @@
 """From a recommendation to something that people can decide about."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -242,9 +243,19 @@ class TestValidating:
 
         assert await outbox(rig, OutboxKind.CARD) == []
 
-    async def test_a_fault_in_the_check_cancels_it_and_says_so(self, rig: Rig) -> None:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            KeyError("a bug"),
+            Preview(impact=(), pins={"load": math.nan}),
+            Preview(impact=(), pins={}, before={"size": 2**70}),
+            Preview(impact=(Fact(label="name", value="\ud800"),), pins={}),
+        ],
+        ids=["bug", "pins", "before", "impact"],
+    )
+    async def test_a_fault_in_the_check_cancels_it_and_says_so(self, rig: Rig, answer: Preview | Exception) -> None:
         proposal_id = await rig.propose("a", validate=False)
-        executor = executor_over(rig, registry=previewing(rig, PreviewStub(KeyError("a bug"))))
+        executor = executor_over(rig, registry=previewing(rig, PreviewStub(answer)))
 
         await executor.validate_proposal(proposal_id)
 

@@ -284,6 +284,54 @@ class TestWhatIsKnown:
         assert "could not be seen" in ended.detail
 
 
+HOSTILE = "half \ud800, nothing \0, red \x1b[31m, backwards \u202e, a line\nmore, and " + "long " * 1_000
+
+
+class TestWhatTargetsSay:
+    @pytest.mark.parametrize(
+        ("error", "ends"),
+        [
+            (ConnectionError(HOSTILE), "unknown"),
+            (TargetUnavailableError(HOSTILE), "unknown"),
+            (ActionFailedError(HOSTILE), "failed(partial)"),
+        ],
+        ids=["lost", "down", "failed"],
+    )
+    async def test_an_error_in_any_words_is_recorded(
+        self, rig: Rig, machine: Machine, error: Exception, ends: str
+    ) -> None:
+        proposal_id = await approved_rebuild(rig)
+        machine.during["swap"] = raising(error)
+
+        ended = await rig.executor.execute_proposal(proposal_id)
+
+        assert await status(rig.store, proposal_id) == ends
+        assert ended.detail.isprintable()
+        assert len(ended.detail) <= 1_000
+        assert all(step.detail.isprintable() for step in (await record(rig, proposal_id)).steps)
+
+    async def test_what_it_answers_and_shows_is_recorded_in_any_words(self, rig: Rig, machine: Machine) -> None:
+        machine.said, machine.shown = HOSTILE, HOSTILE
+        proposal_id = await approved_rebuild(rig)
+
+        ended = await rig.executor.execute_proposal(proposal_id)
+
+        assert await status(rig.store, proposal_id) == "completed(confirmed)"
+        attempt = await record(rig, proposal_id)
+        assert ended.detail.isprintable()
+        assert all(fact.label.isprintable() and fact.value.isprintable() for fact in attempt.evidence)
+
+    async def test_what_is_found_out_later_is_recorded_in_any_words(self, rig: Rig, machine: Machine) -> None:
+        proposal_id = await approved_rebuild(rig)
+        machine.during["refill"] = raising(ConnectionError(HOSTILE))
+        await rig.executor.execute_proposal(proposal_id)
+        machine.shown = HOSTILE
+
+        assert await rig.reconciler.reconcile() == 1
+
+        assert await status(rig.store, proposal_id) == "completed(confirmed)"
+
+
 class TestAtMostOnce:
     async def test_many_executors_at_once_run_it_once(self, rig: Rig) -> None:
         proposal_id = await rig.approved("a")
