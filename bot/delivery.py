@@ -14,7 +14,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from actions.errors import UnavailableError
 from actions.ports import Clock, MessageRef, OutboxItem, OutboxKind, Reader, Store, Transaction
 from bot.channels import Channels
-from bot.own_messages import OwnMessages
+from bot.own_messages import OwnMessages, forget
 from bot.pacer import Pacer
 from bot.shown import NotYetError, Shown
 from bot.slack_errors import NO_ANSWER, Meaning, error_code, is_rate_limit, meaning, wait_asked
@@ -175,7 +175,7 @@ class Delivery:
         except NO_ANSWER as error:
             self._rest()
             await self._again(item, _backoff(item.attempts), f"{_LOST}{type(error).__name__}: {error}")
-        except UnavailableError:
+        except (UnavailableError, asyncio.CancelledError):
             self._doubtful.add(item.id)
             raise
         except Exception as error:  # boundary: one thing that cannot be drawn must not keep all others from being shown
@@ -295,7 +295,7 @@ class Delivery:
                 await self._again(item, LOCKED_OUT_PAUSE, code)
             case Meaning.GONE | Meaning.ELSEWHERE if ref is not None:
                 log.warning("the message of %s %s is gone (%s); it is posted anew", item.kind.value, item.ref, code)
-                await self._store.write(lambda tx: tx.forget_message(item.kind, item.ref))
+                await self._store.write(lambda tx: forget(tx, ref))
                 await self._again(item, _backoff(item.attempts) if item.attempts else 0.0, code)
             case Meaning.GONE if item.kind is OutboxKind.RESULT:
                 await self._post_card_anew(item, code)
@@ -322,7 +322,7 @@ class Delivery:
         now = self._clock.now()
 
         def work(tx: Transaction) -> None:
-            tx.forget_message(OutboxKind.CARD, item.ref)
+            forget(tx, tx.message(OutboxKind.CARD, item.ref))
             tx.enqueue(OutboxKind.CARD, item.ref, at=now)
 
         await self._store.write(work)

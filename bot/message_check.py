@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from actions.lifecycle import IN_FLIGHT, PENDING, TERMINAL
 from actions.models import ActionProposal
 from actions.ports import Clock, MessageRef, OutboxKind, Publisher, Reader, Store
+from bot.own_messages import forget
 from bot.slack_errors import Meaning, error_code, meaning
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class MessageCheck:
             current = _version(shown) == proposal.version
         else:
             current = ended  # whoever deletes a finished card wants it gone
-            await self._forget(proposal, ended=ended)
+            await self._forget(proposal, ref, ended=ended)
         if ended and current:
             self._done_with.add(proposal.id)
         return current
@@ -91,10 +92,10 @@ class MessageCheck:
         found: list[Mapping[str, Any]] = answer.get("messages") or []
         return next((message for message in found if message.get("ts") == ref.ts), None)
 
-    async def _forget(self, proposal: ActionProposal, *, ended: bool) -> None:
+    async def _forget(self, proposal: ActionProposal, ref: MessageRef, *, ended: bool) -> None:
         if not ended:
             log.warning("the card of action %d is gone from Slack; it is posted anew", proposal.id)
-            await self._store.write(lambda tx: tx.forget_message(OutboxKind.CARD, str(proposal.id)))
+            await self._store.write(lambda tx: forget(tx, ref))
 
     async def _mend(self, proposal: ActionProposal) -> None:
         at = self._clock.now()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from actions.ports import MessageRef, Transaction
 from bot.channels import Channels
 from bot.shown import Shown
 from bot.slack_errors import Meaning, error_code, meaning
@@ -18,6 +19,12 @@ _PAGE: Final = 200
 _PAGES: Final = 5
 """How far back it is looked: a thousand messages since the post became due."""
 _SKEW: Final = timedelta(minutes=1)
+
+
+def forget(tx: Transaction, ref: MessageRef | None) -> None:
+    """Forget where something was shown, unless it is shown elsewhere by now."""
+    if ref is not None and tx.message(ref.kind, ref.ref) == ref:
+        tx.forget_message(ref.kind, ref.ref)
 
 
 class OwnMessages:

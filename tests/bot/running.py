@@ -167,6 +167,12 @@ class Bot:
                     await changed.wait()
         return found
 
+    async def settled(self) -> None:
+        """Wait until delivery has shown everything, and remembers that it has."""
+        async with asyncio.timeout(10):
+            while await self.read(lambda reader: reader.outbox_due(self.clock.now(), 1)):
+                pass
+
     async def audit(self, *events: str) -> list[AuditEvent]:
         """Return the lines of the audit log that are one of these events."""
         lines = await self.read(lambda reader: reader.audit(limit=1_000_000))

@@ -165,7 +165,7 @@ async def test_with_everything_failing_at_random_each_card_is_there_once_and_is_
     ]
     faults.append(Fault(kind=FaultKind.RATE_LIMITED, retry_after="3"))
     for step in range(cases(300)):
-        await post.show(str(chance.randint(1, 12)), f"state {step}")
+        await post.show(str(chance.randint(1, 3 + step // 8)), f"state {step}")
         if chance.random() < 0.5:
             post.workspace.faults.script(chance.choice(methods), chance.choice(faults))
         if chance.random() < 0.7:
@@ -621,3 +621,18 @@ async def test_a_delivery_that_has_stopped_is_no_longer_ready(post: Post) -> Non
     post.clock.advance(SILENT + 10)
 
     assert post.delivery.problems() == ["Delivery has not looked at its outbox for 40 s."]
+
+
+async def test_a_post_that_was_under_way_when_delivery_was_stopped_is_not_posted_again(post: Post) -> None:
+    post.workspace.faults.script(POST, Fault(kind=FaultKind.HANG, applied=True))
+    await post.show("1", "only")
+    running = asyncio.create_task(post.delivery.run())
+    await post.workspace.until(lambda: post.texts() == ["only"])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    post.workspace.faults.clear()
+
+    await post.drain()
+
+    assert post.texts() == ["only"]
+    assert len(post.calls(POST)) == 1
