@@ -38,7 +38,7 @@ from actions.models import (
 )
 from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Standing, Transaction
 from actions.registry import ActionRegistry
-from actions.safety import MAX_REASON, lock, refuse_decided, require_live
+from actions.safety import lock, refuse_decided, require_live, said
 from actions.transitions import note, transition
 
 Outcome = ActionProposal | OperatorError
@@ -84,7 +84,7 @@ class Decisions:
         repeated = _repeated(tx, Verb.CANCEL, proposal, ask)
         if repeated is not None:
             return repeated
-        outcome = self._cancelled(tx, proposal, ask, reason[:MAX_REASON])
+        outcome = self._cancelled(tx, proposal, ask, said(reason))
         _remember(tx, Verb.CANCEL, proposal, ask, outcome)
         return outcome
 
@@ -95,7 +95,7 @@ class Decisions:
             return proposal
         if proposal.reason_code is not ReasonCode.USER:
             return NotReadyError(proposal_id, proposal.status, "explained")
-        note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": reason[:MAX_REASON]})
+        note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": said(reason)})
         tx.enqueue(OutboxKind.CARD, str(proposal_id), at=ask.at)
         return None
 
@@ -106,7 +106,7 @@ class Decisions:
             return proposal
         if proposal.status is not UNKNOWN:
             return NotReadyError(proposal_id, proposal.status, "resolved")
-        person, reason = self.policy.person(str(ask.by.actor)), reason[:MAX_REASON]
+        person, reason = self.policy.person(str(ask.by.actor)), said(reason)
         moved = transition(
             tx,
             ATTEST_DONE if happened else ATTEST_UNDONE,

@@ -31,6 +31,7 @@ from actions.models import (
     Via,
 )
 from actions.ports import Clock, Directory, KillFiles, OutboxKind, Policy, Publisher, Reader, Store, Transaction
+from actions.printable import printable
 from actions.transitions import note, transition
 
 log = logging.getLogger(__name__)
@@ -335,13 +336,18 @@ def refuse_decided(proposal: ActionProposal, by: str | None = None) -> OperatorE
     return AlreadyDecidedError(proposal.id, proposal.status, by)
 
 
+def said(reason: str) -> str:
+    """Return a person's reason on one line, in words that can be stored and shown, whatever it is made of."""
+    return printable(" ".join(reason.split()), MAX_REASON)
+
+
 def _checked_reason(reason: str, *, needed_for: str | None) -> str:
     reason = " ".join(reason.split())
     if needed_for and not reason:
         raise BadRequestError(f"{needed_for} needs a reason: say in a few words why, for those who read it later.")
     if len(reason) > MAX_REASON:
         raise BadRequestError(f"The reason is too long: {len(reason)} characters, at most {MAX_REASON} fit.")
-    return reason
+    return said(reason)
 
 
 def _all_in_flight(reader: Reader, scope: str) -> list[ActionProposal]:

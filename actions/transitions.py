@@ -8,6 +8,7 @@ from actions.errors import IllegalTransitionError
 from actions.lifecycle import IN_FLIGHT, PROPOSE, TERMINAL, UNKNOWN, Transition
 from actions.models import ActionProposal, Caller
 from actions.ports import AuditEntry, OutboxKind, Transaction
+from actions.printable import printable
 
 
 def bear(tx: Transaction, proposal: ActionProposal, *, by: Caller, at: datetime) -> ActionProposal | None:
@@ -74,4 +75,4 @@ def _write_down(
 
 
 def _claimed(by: Caller, data: Mapping[str, Json]) -> Mapping[str, Json]:
-    return {**data, "claimed": by.claimed} if by.claimed else data
+    return {**data, "claimed": printable(by.claimed)} if by.claimed else data
