@@ -187,10 +187,10 @@ class SafetyController:
         When it returns with `recorded`, no effect begins any more that is not in `in_flight`.
 
         Raises:
-            NotAuthorizedError, BadRequestError
+            NotAuthorizedError
             StorageError: neither the kill file nor the database could be written; nothing was stopped
         """
-        reason = _checked_reason(reason, needed_for=None)
+        reason = said(reason)  # cut where it is too long: nothing in a reason may keep anybody from stopping
         await self._require(by, Verb.KILL)
         file = self._drop_kill_file()
         try:
