@@ -73,8 +73,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "approvals by anybody": Mutant(
         "actions.decisions",
-        "decision = self._authorize(tx, Verb.APPROVE, proposal, ask)\n        if not decision.allowed:",
-        "decision = self._authorize(tx, Verb.APPROVE, proposal, ask)\n        if decision.reason == '':",
+        "if decision.allowed:\n            return proposal",
+        "if decision.reason:\n            return proposal",
         "tests/actions/test_decisions.py::TestWhoDecides::test_a_stranger_changes_nothing_and_is_written_down[memory-approve]",
     ),
     "approvals of one's own proposal": Mutant(

@@ -533,13 +533,23 @@ class TestReasons:
         with pytest.raises(NotReadyError):
             await rig.executor.explain_cancellation(killed, by=ANN, reason="why")
 
+    async def test_a_reason_is_stored_whatever_it_is_made_of(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+        reason = " half \ud800,\n\n\0 and \x1b[31m "
+
+        cancelled = await rig.executor.cancel_proposal(proposal_id, by=ANN, reason=reason)
+        await rig.executor.explain_cancellation(proposal_id, by=ANN, reason=reason)
+
+        assert cancelled.detail == r"half \ud800, \x00 and \x1b[31m"
+        assert (await audit(rig.store, proposal_id))[-1].data["reason"] == cancelled.detail
+
     async def test_a_long_reason_is_cut_before_it_is_stored(self, rig: Rig) -> None:
         proposal_id = await rig.propose("a")
 
         cancelled = await rig.executor.cancel_proposal(proposal_id, by=ANN, reason="x" * 100_000)
 
-        assert cancelled.detail == "x" * 500
-        assert (await audit(rig.store, proposal_id))[-1].data["reason"] == "x" * 500
+        assert cancelled.detail == "x" * 499 + "…"
+        assert (await audit(rig.store, proposal_id))[-1].data["reason"] == cancelled.detail
 
     async def test_a_cancelled_card_and_only_it_is_redrawn(self, rig: Rig) -> None:
         one, other = await rig.propose("a"), await rig.propose("b")
