@@ -60,8 +60,8 @@ class Patience:
 
 
 class _Client(SocketModeClient):
-    def __init__(self, web_client: AsyncWebClient, app_token: str, patience: Patience) -> None:
-        super().__init__(app_token=app_token, web_client=web_client, ping_interval=PING_INTERVAL)
+    def __init__(self, web_client: AsyncWebClient, app_token: str, ping_interval: float, patience: Patience) -> None:
+        super().__init__(app_token=app_token, web_client=web_client, ping_interval=ping_interval)
         self._patience = patience
         # An address is good once; the client would try it again for ever.
         tracing = aiohttp.TraceConfig()
@@ -87,8 +87,19 @@ class _Client(SocketModeClient):
 class Sockets:
     """The connections through which Slack sends what people do."""
 
-    def __init__(self, app: AsyncApp, web_client: AsyncWebClient, app_token: str) -> None:
+    def __init__(
+        self, app: AsyncApp, web_client: AsyncWebClient, app_token: str, *, ping_interval: float = PING_INTERVAL
+    ) -> None:
+        """Connect *app*, which hears of everything.
+
+        Args:
+            app: what takes the payloads.
+            web_client: asks for addresses.
+            app_token: `xapp-…`.
+            ping_interval: seconds after which a connection that died without a word is noticed.
+        """
         self._app = app
+        self._ping_interval = ping_interval
         self._web_client = web_client
         self._app_token = app_token
         self._clients: list[_Client] = []
@@ -116,7 +127,7 @@ class Sockets:
 
     def _client(self) -> _Client:
         patience = Patience(monotonic=time.monotonic, jitter=SystemRandom().random)
-        client = _Client(self._web_client, self._app_token, patience)
+        client = _Client(self._web_client, self._app_token, self._ping_interval, patience)
         client.socket_mode_request_listeners.append(self._handle)
         return client
 
