@@ -164,13 +164,13 @@ class ActionExecutor:
         Raises:
             NotAllowedError, ConflictError, NotFoundError, StorageError; each after its audit line is stored
         """
-        ask = await self._ask(by, seen)
-        return await self._decide(lambda tx: self._decisions.approve(tx, proposal_id, ask))
+        ask = await self._asked(by, seen)
+        return await self._decide(lambda tx: self._decisions.approve(tx, proposal_id, ask()))
 
     async def cancel_proposal(self, proposal_id: int, *, by: Caller, reason: str = "") -> ActionProposal:
         """Cancel what is still pending, or raise `AlreadyDecidedError`. Possible in every mode."""
-        ask = await self._ask(by, None)
-        return await self._decide(lambda tx: self._decisions.cancel(tx, proposal_id, ask, reason.strip()))
+        ask = await self._asked(by)
+        return await self._decide(lambda tx: self._decisions.cancel(tx, proposal_id, ask(), reason.strip()))
 
     async def explain_cancellation(self, proposal_id: int, *, by: Caller, reason: str) -> None:
         """Write down why someone cancelled; the proposal stays as it is.
@@ -178,8 +178,8 @@ class ActionExecutor:
         Raises:
             NotAuthorizedError, UnknownProposalError, NotReadyError (it was not cancelled by a person)
         """
-        ask = await self._ask(by, None)
-        refusal = await self._write(lambda tx: self._decisions.explain(tx, proposal_id, ask, reason.strip()))
+        ask = await self._asked(by)
+        refusal = await self._write(lambda tx: self._decisions.explain(tx, proposal_id, ask(), reason.strip()))
         if refusal is not None:
             raise refusal
 
@@ -187,9 +187,9 @@ class ActionExecutor:
         """Record a named person's word on an attempt whose outcome is unknown. Needs a reason."""
         if not reason.strip():
             raise BadRequestError("Say how you know: the reason stands in the audit log beside your name.")
-        ask = await self._ask(by, None)
+        ask = await self._asked(by)
         return await self._decide(
-            lambda tx: self._decisions.resolve(tx, proposal_id, ask, happened=happened, reason=reason.strip())
+            lambda tx: self._decisions.resolve(tx, proposal_id, ask(), happened=happened, reason=reason.strip())
         )
 
     async def execute_proposal(self, proposal_id: int) -> ActionProposal:
@@ -358,8 +358,10 @@ class ActionExecutor:
         found = await asyncio.gather(*(self._directory.standing(Actor.parse(actor)) for actor in actors))
         return dict(zip(actors, found, strict=True))
 
-    async def _ask(self, by: Caller, seen: Seen | None) -> Ask:
-        return Ask(by=by, standing=await self._directory.standing(by.actor), at=self._clock.now(), seen=seen)
+    async def _asked(self, by: Caller, seen: Seen | None = None) -> Callable[[], Ask]:
+        standing = await self._directory.standing(by.actor)
+        # Dated when the transaction runs: what had to wait for the database may have expired meanwhile.
+        return lambda: Ask(by=by, standing=standing, at=self._clock.now(), seen=seen)
 
     async def _proposal(self, proposal_id: int) -> ActionProposal:
         found = await self._store.read(lambda reader: reader.proposal(proposal_id))
