@@ -7,7 +7,7 @@ from actions.errors import StorageError
 from actions.executor import ActionExecutor
 from actions.models import ActionProposal, AuditEvent, Caller, Seen
 from actions.ports import OutboxItem, OutboxKind, Store, Transaction
-from tests.factories import CountingEntropy
+from tests.factories import CountingEntropy, FixedClock
 from tests.invariants import check
 from tests.rig import POLICY, Rig, Tokens
 
@@ -109,6 +109,22 @@ class Faulty:
         self.count += 1
         if self.all or self.count in self.refused:
             raise StorageError("The database is locked by another connection; nothing was recorded. Try again.")
+        return await self._store.write(work)
+
+    async def read(self, query: Any) -> Any:
+        return await self._store.read(query)
+
+
+class Slow:
+    """A store whose writer lets others wait for so many seconds."""
+
+    def __init__(self, store: Store, clock: FixedClock, seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+
+    async def write(self, work: Any) -> Any:
+        self._clock.advance(self._seconds)
         return await self._store.write(work)
 
     async def read(self, query: Any) -> Any:

@@ -27,6 +27,7 @@ from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
 from actions.ports import OutboxKind
 from actions.registry import ActionDefinition, ActionRegistry, define
 from tests.actions.parts import (
+    Slow,
     audit,
     card,
     delivered,
@@ -169,6 +170,17 @@ class TestTimeAndEpochs:
         clock.advance(3_599)
 
         assert (await rig.executor.approve_proposal(proposal_id, by=ANN)).status.value == "approved"
+
+    async def test_what_expires_while_the_database_is_waited_for_cannot_be_approved(
+        self, rig: Rig, clock: FixedClock
+    ) -> None:
+        proposal_id = await rig.propose("a")
+        clock.advance(3_599)
+
+        with pytest.raises(ExpiredError):
+            await executor_over(rig, store=Slow(rig.store, clock, 2)).approve_proposal(proposal_id, by=ANN)
+
+        assert await status(rig.store, proposal_id) == "expired"
 
     async def test_an_old_approval_does_not_run(self, rig: Rig, clock: FixedClock) -> None:
         proposal_id = await rig.approved("a")

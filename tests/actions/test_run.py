@@ -23,7 +23,7 @@ from actions.ports import Reader, Store, Transaction
 from actions.registry import Happened
 from storage.store import SqlStore
 from tests.actions.machine import STEPS, Machine, approved_rebuild
-from tests.actions.parts import Faulty, audit, events, executor_over, require_sound, status, stored
+from tests.actions.parts import Faulty, Slow, audit, events, executor_over, require_sound, status, stored
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, MemoryKillFiles, Rig
@@ -407,22 +407,6 @@ class TestAtMostOnce:
 
         assert await status(rig.store, proposal_id) == "approved"
         assert (await rig.executor.execute_proposal(proposal_id)).status.value == "completed"
-
-
-class Slow:
-    """A store whose writer lets others wait for so many seconds."""
-
-    def __init__(self, store: Store, clock: FixedClock, seconds: float) -> None:
-        self._store = store
-        self._clock = clock
-        self._seconds = seconds
-
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        self._clock.advance(self._seconds)
-        return await self._store.write(work)
-
-    async def read(self, query: Callable[[Reader], T]) -> T:
-        return await self._store.read(query)
 
 
 class TestTheLease:
