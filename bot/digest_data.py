@@ -70,6 +70,7 @@ def gather(reader: Reader, order: DigestOrder) -> DigestData:
         mode_changes=tuple(seen.mode_changes),
         approvals=seen.approvals,
         median_decision_seconds=_median_decision(reader, seen.approved),
+        late=order.late,
     )
 
 

@@ -43,6 +43,8 @@ class DigestData:
     approvals: int = 0
     median_decision_seconds: float | None = None
     """From the card to the last approval; None if nothing was approved."""
+    late: bool = False
+    """It was due while no bot ran, and is posted now."""
 
 
 def digest(data: DigestData) -> Message:
@@ -52,7 +54,7 @@ def digest(data: DigestData) -> Message:
 
 def _content(data: DigestData, room: Room) -> list[Block]:
     return [
-        blocks.header(f"Digest until {moment(data.until)}"),
+        blocks.header(f"Digest until {moment(data.until)}{', posted late' if data.late else ''}"),
         blocks.rich_text(
             blocks.section(blocks.text(f"Since {moment(data.since)}.")),
             *_tally("Outcome unknown, needs a look", data.unknown, room, data.until),

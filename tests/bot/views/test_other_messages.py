@@ -258,6 +258,12 @@ def test_a_quiet_day_makes_a_short_digest() -> None:
     assert "Approvals: 0" in text
 
 
+def test_a_digest_that_was_missed_says_that_it_is_late() -> None:
+    checkpoint = Checkpoint(seq=0, head="0" * 64, count=0, at=NOW)
+
+    assert "posted late" in digest(DigestData(ref="r", since=NOW, until=NOW, checkpoint=checkpoint, late=True)).text
+
+
 def test_status_says_the_mode_for_everything_and_for_each_subject() -> None:
     view = StatusView(
         controls=CONTROLS,
