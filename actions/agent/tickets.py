@@ -66,7 +66,7 @@ def is_due(tx: Transaction, ticket: Ticket, mode: SafetyMode, epoch: int, at: da
 def next_diagnosis(tx: Transaction, ticket: Ticket, epoch: int) -> tuple[str, Diagnosis | None] | None:
     """Return the next diagnosis's key, and the diagnosis if it was stored but never linked; None after the last."""
     for number in range(1, MAX_DIAGNOSES + 1):
-        key = f"{ticket.key}@{ticket.opened_at.isoformat()}/{epoch}#{number}"
+        key = f"agent:{ticket.key}@{ticket.opened_at.isoformat()}/{epoch}#{number}"
         stored = tx.diagnosis_by_source(key)
         if stored is None or stored.id > (ticket.diagnosis_id or 0):
             return key, stored
