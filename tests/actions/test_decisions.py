@@ -13,6 +13,7 @@ from actions.errors import (
     BadRequestError,
     ConflictError,
     ExpiredError,
+    IllegalTransitionError,
     KeyReusedError,
     KilledError,
     NotAuthorizedError,
@@ -22,10 +23,12 @@ from actions.errors import (
     UnknownProposalError,
 )
 from actions.executor import Proposition
+from actions.lifecycle import COMPLETE
 from actions.models import Actor, ActorKind, Caller, Risk, SafetyMode, Seen, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
 from actions.ports import OutboxKind
 from actions.registry import ActionDefinition, ActionRegistry, define
+from actions.transitions import transition
 from tests.actions.parts import (
     Slow,
     audit,
@@ -524,6 +527,18 @@ class TestWhatWasDisplayed:
         await executor_over(rig, registry=ActionRegistry()).cancel_proposal(proposal_id, by=ANN)
 
         assert await status(rig.store, proposal_id) == "cancelled(user)"
+
+
+class TestBugs:
+    async def test_a_step_that_the_lifecycle_does_not_have_is_refused_and_written_down(self, rig: Rig) -> None:
+        proposal = await stored(rig.store, await rig.propose("a"))
+
+        with pytest.raises(IllegalTransitionError, match="T12 cannot start from validated"):
+            await rig.executor._write(lambda tx: transition(tx, COMPLETE, proposal, by=ANN, at=rig.clock.now()))
+
+        assert await stored(rig.store, proposal.id) == proposal
+        last = (await audit(rig.store, proposal.id))[-1]
+        assert (last.event, last.data) == ("illegal", {"transition": "T12"})
 
 
 class TestReasons:

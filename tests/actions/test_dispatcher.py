@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from actions.dispatcher import Dispatcher
+from actions.errors import StorageError
 from actions.executor import ActionExecutor
 from actions.models import Actor, SafetyMode
-from actions.ports import Standing
+from actions.ports import Standing, Store
 from actions.registry import ActionRegistry
 from tests.actions.machine import Machine, approved_rebuild
 from tests.actions.parts import Faulty, executor_over, require_sound, status, stored
@@ -72,6 +74,47 @@ async def test_what_is_approved_while_it_waits_runs_when_it_is_called(rig: Rig) 
         dispatcher.wake()
 
         await until_status(rig, proposal_id, "completed(confirmed)")
+
+
+async def test_what_another_process_approved_is_found_within_a_second_or_two(memory_rig: Rig) -> None:
+    async with dispatching(memory_rig):
+        await asyncio.sleep(0)
+        proposal_id = await memory_rig.approved("a")
+
+        await until_status(memory_rig, proposal_id, "completed(confirmed)")
+
+
+async def test_a_database_that_cannot_be_read_for_a_moment_does_not_end_it(memory_rig: Rig) -> None:
+    proposal_id = await memory_rig.approved("a")
+    dark = Dark(memory_rig.store)
+    dispatcher = Dispatcher(store=dark, executor=memory_rig.executor)  # type: ignore[arg-type]  # a store
+    running = asyncio.create_task(dispatcher.run())
+    await until(dark.was_asked)
+    dark.dark = False
+    dispatcher.wake()
+
+    await until_status(memory_rig, proposal_id, "completed(confirmed)")
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Dark:
+    """A store that cannot be read while it is dark."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.dark = True
+        self.asked = False
+
+    async def was_asked(self) -> bool:
+        return self.asked
+
+    async def read(self, query: Any) -> Any:
+        self.asked = True
+        if self.dark:
+            raise StorageError("The database cannot be read.")
+        return await self._store.read(query)
 
 
 async def test_two_dispatchers_run_it_once(rig: Rig) -> None:

@@ -431,6 +431,42 @@ class TestTheLease:
         assert ended.status.value == "completed"
         assert leases == sorted(set(leases), key=str)
 
+    async def test_a_heartbeat_that_the_database_misses_is_made_up_for(self, memory_rig: Rig) -> None:
+        rig, machine, faulty = memory_rig, Machine(), Faulty(memory_rig.store)
+        rig.registry.register(machine.definition())
+        proposal_id = await approved_rebuild(rig)
+        executor = executor_over(
+            rig, store=faulty, registry=rig.registry, timing=Timing(lease=timedelta(milliseconds=15))
+        )
+
+        async def miss_two() -> None:
+            faulty.restart(1, 2)
+            while faulty.count < 4:  # noqa: ASYNC110 - a heartbeat has no event
+                await asyncio.sleep(0)
+
+        machine.during["swap"] = miss_two
+        assert (await executor.execute_proposal(proposal_id)).status.value == "completed"
+
+    async def test_whose_heartbeat_is_refused_makes_no_further_call(self, memory_rig: Rig, clock: FixedClock) -> None:
+        rig, machine, faulty = memory_rig, Machine(), Faulty(memory_rig.store)
+        rig.registry.register(machine.definition())
+        proposal_id = await approved_rebuild(rig)
+        lease = timedelta(milliseconds=15)
+        executor = executor_over(rig, store=faulty, registry=rig.registry, timing=Timing(lease=lease))
+        machine.verdicts = [Happened.CANNOT_TELL]
+
+        async def lose_it() -> None:
+            clock.advance(31)
+            await rig.reconciler.reconcile()
+            faulty.restart()
+            while faulty.count < 1:  # noqa: ASYNC110 - a heartbeat has no event
+                await asyncio.sleep(0)
+
+        machine.during["drain"] = lose_it
+        ended = await executor.execute_proposal(proposal_id)
+
+        assert (ended.status.value, machine.calls) == ("unknown", ["drain"])
+
     async def test_a_renewed_lease_is_not_given_up(self, rig: Rig, clock: FixedClock) -> None:
         proposal_id = await rig.approved("a")
         claim = await rig.executor._claim(proposal_id)
