@@ -1,7 +1,7 @@
 """Rules for every test: nothing is skipped where it counts, and nothing blocks the event loop."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -20,6 +20,14 @@ def blockbuster() -> Iterator[BlockBuster]:
             if name in active.functions:
                 active.functions[name].can_block_in("storage/kill_files.py", {"present", "drop", "remove"})
         yield active
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Spell out what hostile texts leave in captured logs, so that one process can tell another of them."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 class NothingLeftOut:
