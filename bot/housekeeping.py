@@ -63,17 +63,19 @@ class Turn:
         self._clock = clock
         self._is_dead = is_dead
         self._sure_until = 0.0
+        self._is_new = True
 
     async def mine(self) -> bool:
         """Take or keep it; False while another process has it. Raises `StorageError`."""
-        began = self._clock.monotonic()
+        began, now = self._clock.monotonic(), self._clock.now()
         if began < self._sure_until:
             return True
-        now = self._clock.now()
+        if self._is_new:
+            self._is_new = False
+            await self._take_from_the_dead(now)
         if not await self._store.write(
             lambda tx: tx.hold_lease(self._name, self._owner, now=now, until=now + TURN_FOR)
         ):
-            await self._take_from_the_dead(now)
             return False
         self._sure_until = began + TURN_FOR.total_seconds() / 2
         return True
@@ -84,6 +86,7 @@ class Turn:
         await self._store.write(lambda tx: tx.drop_lease(self._name, self._owner))
 
     async def _take_from_the_dead(self, now: datetime) -> None:
+        # At the start alone: processes in containers can look dead to each other although they live.
         holder = await self._store.read(lambda reader: reader.lease_holder(self._name, now))
         if holder is not None and self._is_dead(holder):
             await self._store.write(lambda tx: tx.drop_lease(self._name, holder))

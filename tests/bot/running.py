@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -250,6 +250,7 @@ async def built_bot(
     clock: ShiftedClock | None = None,
     directory: Directory | None = None,
     busy_timeout: float = 2.0,
+    owner: str | None = None,
 ) -> AsyncIterator[Bot]:
     """A bot, wired as `operator run` wires it, that does not run yet."""
     clock, target = clock or ShiftedClock(), target or Target()
@@ -270,6 +271,7 @@ async def built_bot(
             publisher=signals,
             directory=directory or people,
         )
+        parts = replace(parts, owner=owner or parts.owner)
         service = Service(
             parts, client=client, who=who, channel=settings.channel or "", signals=signals, warm=people.warm
         )
