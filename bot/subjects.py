@@ -58,7 +58,8 @@ def _read(model: type[C], name: str, raw: Mapping[str, Any]) -> C:
         return model.model_validate(dict(raw))
     except ValidationError as error:
         problems = [
-            f"[subjects.{name}] {'.'.join(str(part) for part in detail['loc']) or 'section'}: {detail['msg']}"
+            f"[subjects.{name}] {'.'.join(map(str, detail['loc'])) or 'section'} "
+            f"{detail['msg'].removeprefix('Value error, ')}"
             for detail in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError(f"The configuration cannot be used. {'; '.join(problems)}.") from None
