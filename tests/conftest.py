@@ -52,7 +52,7 @@ class NothingLeftOut:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{self.ran} tests ran, {len(self.left_out)} were left out.")
-        for line in self.left_out:
+        for line in self.left_out if os.environ.get("CI") else ():
             terminalreporter.write_line(f"left out: {line}", red=True)
 
 
