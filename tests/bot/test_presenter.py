@@ -1,0 +1,231 @@
+"""What delivery is given to show: the newest state, in the right channel."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actions.agent.intake import Submission
+from actions.canonical import Json
+from actions.diagnosis.models import ActionRecommendation, Severity
+from actions.models import Actor, ActorKind, Caller, Checkpoint, SafetyMode, Via
+from actions.ports import MessageRef, OutboxItem, OutboxKind
+from actions.registry import ActionRegistry
+from bot.digest_data import DigestOrder
+from bot.presenter import CardPresenter
+from bot.shown import NotYetError, Shown
+from tests.bot.running import ANN, BO, Bot, built_bot, buttons, local_workspace, settings_for
+from tests.bot.views.samples import an_output
+from tests.rig import Touch
+
+ROUTES = [{"severity": "Critical", "channel": "#incident-42"}]
+HTTP = Caller(actor=Actor(ActorKind.HTTP, "monitor"), via=Via.HTTP)
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
+    async with local_workspace() as workspace:
+        settings = settings_for(workspace, tmp_path, routes=ROUTES, incident_channels=["C0INCIDENT42"])
+        async with built_bot(workspace, settings) as bot:
+            await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
+            yield bot
+
+
+@pytest.fixture
+def presenter(bot: Bot) -> CardPresenter:
+    return bot.service._presenter
+
+
+def about(bot: Bot, kind: OutboxKind, ref: object, payload: Mapping[str, Json] | None = None) -> OutboxItem:
+    now = bot.clock.now()
+    return OutboxItem(
+        id=1, kind=kind, ref=str(ref), version=1, payload=payload or {}, attempts=0, due_at=now, created_at=now
+    )
+
+
+async def shown(bot: Bot, kind: OutboxKind, ref: object) -> Shown:
+    found = await bot.service._presenter.present(about(bot, kind, ref))
+    assert found is not None
+    return found
+
+
+async def diagnosed(bot: Bot, *, severity: Severity = Severity.WARNING, **over: Any) -> tuple[int, list[int]]:
+    """Hand in a diagnosis that recommends to touch an item; return its id and its proposals'."""
+    recommended = (
+        ActionRecommendation(
+            action_name="rack.touch", parameters={"item": "a"}, reason="because", expected_outcome="touched"
+        ),
+    )
+    given: dict[str, Any] = {"subject": "rack", "target": "rack", "source": "monitor", "source_key": "k", "by": HTTP}
+    output = an_output(severity=severity, recommended_actions=over.pop("recommended", recommended))
+    receipt = await bot.parts.intake.submit(Submission(output=output, **(given | over)))
+    return receipt.diagnosis.id, [proposal.id for proposal in receipt.proposals]
+
+
+async def posted(bot: Bot, proposal_id: int, channel_id: str = "C0INCIDENT42") -> MessageRef:
+    ref = MessageRef(kind=OutboxKind.CARD, ref=str(proposal_id), team_id="T0LOCAL", channel_id=channel_id, ts="1.2")
+    return await bot.parts.store.write(lambda tx: tx.record_message(ref))
+
+
+async def test_a_card_shows_the_state_of_this_moment_and_says_which(bot: Bot) -> None:
+    proposal_id = await bot.propose("a", action="crush")
+    before = await shown(bot, OutboxKind.CARD, proposal_id)
+
+    await bot.parts.executor.approve_proposal(proposal_id, by=ANN)
+    after = await shown(bot, OutboxKind.CARD, proposal_id)
+
+    assert "needs 2 approvals" in before.message.text
+    assert "1 of 2 approvals" in after.message.text
+    assert after.version == (await bot.proposal(proposal_id)).version == before.version + 1
+    assert after.payload()["metadata"] == {
+        "event_type": "operator_card",
+        "event_payload": {"ref": str(proposal_id), "version": after.version},
+    }
+
+
+async def test_the_buttons_carry_the_secret_that_the_proposal_was_stored_with(bot: Bot) -> None:
+    proposal_id = await bot.propose("a")
+    proposal = await bot.proposal(proposal_id)
+
+    card = (await shown(bot, OutboxKind.CARD, proposal_id)).payload()
+
+    values = {name: button["value"] for name, button in buttons(card).items()}
+    assert bot.parts.buttons.token_for(proposal.token) in values["proposal.approve"]
+    assert proposal.token not in str(card)
+
+
+async def test_a_card_goes_to_the_default_channel(bot: Bot) -> None:
+    found = await shown(bot, OutboxKind.CARD, await bot.propose("a"))
+
+    assert (found.channel, found.fallback) == ("#ops", "#ops")
+
+
+async def test_a_route_decides_before_the_default_channel_does(bot: Bot) -> None:
+    _, (critical,) = await diagnosed(bot, severity=Severity.CRITICAL)
+    _, (warning,) = await diagnosed(bot, source_key="other")
+
+    assert (await shown(bot, OutboxKind.CARD, critical)).channel == "#incident-42"
+    assert (await shown(bot, OutboxKind.CARD, warning)).channel == "#ops"
+
+
+@pytest.mark.parametrize(("named", "used"), [("C0INCIDENT42", "C0INCIDENT42"), ("C0SECRET", "#ops"), ("#ops", "#ops")])
+async def test_a_diagnosis_may_name_an_allowed_channel_and_no_other(bot: Bot, named: str, used: str) -> None:
+    diagnosis_id, (proposal_id,) = await diagnosed(bot, channel=named)
+
+    assert (await shown(bot, OutboxKind.CARD, proposal_id)).channel == used
+    assert (await shown(bot, OutboxKind.DIAGNOSIS, diagnosis_id)).channel == used
+
+
+async def test_a_card_that_was_posted_stays_where_it_is(bot: Bot) -> None:
+    proposal_id = await bot.propose("a")
+    await posted(bot, proposal_id)
+
+    assert (await shown(bot, OutboxKind.CARD, proposal_id)).channel == "C0INCIDENT42"
+
+
+async def test_a_result_waits_for_the_card_and_goes_into_its_thread(bot: Bot, presenter: CardPresenter) -> None:
+    proposal_id = await bot.propose("a")
+    await bot.parts.executor.approve_proposal(proposal_id, by=ANN)
+    await bot.parts.executor.execute_proposal(proposal_id)
+    with pytest.raises(NotYetError):
+        await presenter.present(about(bot, OutboxKind.RESULT, proposal_id))
+
+    ref = await posted(bot, proposal_id)
+    found = await shown(bot, OutboxKind.RESULT, proposal_id)
+
+    assert (found.thread, found.destination) == (ref, "C0INCIDENT42")
+    assert "done and confirmed" in found.message.text
+
+
+@pytest.mark.parametrize("kind", [OutboxKind.CARD, OutboxKind.RESULT, OutboxKind.DIAGNOSIS, OutboxKind.ANNOUNCEMENT])
+async def test_of_what_is_not_there_nothing_is_shown(bot: Bot, presenter: CardPresenter, kind: OutboxKind) -> None:
+    assert await presenter.present(about(bot, kind, 999)) is None
+
+
+async def test_a_diagnosis_says_why_a_recommendation_became_no_proposal(bot: Bot) -> None:
+    bad = ActionRecommendation(
+        action_name="rack.touch", parameters={"itm": "a"}, reason="because", expected_outcome="touched"
+    )
+    diagnosis_id, proposals = await diagnosed(bot, recommended=(bad,))
+
+    text = (await shown(bot, OutboxKind.DIAGNOSIS, diagnosis_id)).message.text
+
+    assert proposals == []
+    assert "rack.touch" in text
+    assert "itm" in text
+
+
+async def test_in_observe_mode_a_diagnosis_is_shown_without_buttons(bot: Bot) -> None:
+    await bot.parts.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
+    diagnosis_id, proposals = await diagnosed(bot)
+
+    message = (await shown(bot, OutboxKind.DIAGNOSIS, diagnosis_id)).message
+
+    assert proposals == []
+    assert "rack.touch" in message.text
+    assert buttons({"blocks": list(message.blocks)}) == {}
+
+
+async def test_the_kill_switch_is_announced_with_what_may_still_take_effect(bot: Bot) -> None:
+    await bot.parts.safety.kill_switch(by=BO, reason="it got worse")
+    (line,) = await bot.audit("kill_switch")
+
+    found = await shown(bot, OutboxKind.ANNOUNCEMENT, line.seq)
+
+    assert found.channel == "#ops"
+    assert "Kill switch thrown" in found.message.text
+    assert "it got worse" in found.message.text
+
+
+async def test_a_digest_goes_where_it_was_ordered_to(bot: Bot, presenter: CardPresenter) -> None:
+    order = DigestOrder(
+        name="morning",
+        fire_at=bot.clock.now(),
+        covers=timedelta(days=1),
+        checkpoint=Checkpoint(seq=0, head="0" * 64, count=0, at=bot.clock.now()),
+    )
+    for channel, used in ((None, "#ops"), ("C0INCIDENT42", "C0INCIDENT42")):
+        one = replace(order, channel=channel)
+        found = await presenter.present(about(bot, OutboxKind.DIGEST, one.ref, one.payload()))
+        assert found is not None
+        assert found.channel == used
+        assert "Digest until" in found.message.text
+
+
+async def test_a_notice_is_nothing_to_draw(bot: Bot, presenter: CardPresenter) -> None:
+    assert await presenter.present(about(bot, OutboxKind.NOTICE, "x")) is None
+
+
+async def test_an_action_that_is_not_configured_any_more_is_shown_all_the_same(
+    bot: Bot, presenter: CardPresenter
+) -> None:
+    proposal_id = await bot.propose("a")
+    presenter._registry = ActionRegistry()
+
+    text = (await shown(bot, OutboxKind.CARD, proposal_id)).message.text
+
+    assert "An action that is not configured any more" in text
+    assert "rack.touch" in text
+
+
+def _undo(params: Touch, before: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]] | None:
+    return ("untouch", {"item": params.item, "times": before["touched"]}) if params.item != "b" else None
+
+
+async def test_how_it_could_be_taken_back_is_said_as_long_as_the_action_is_the_same(
+    bot: Bot, presenter: CardPresenter
+) -> None:
+    first, second = await bot.proposal(await bot.propose("a")), await bot.proposal(await bot.propose("b"))
+    assert presenter.undo_hint(first) is None
+
+    with_undo = replace(bot.parts.registry.get("rack.touch"), undo=_undo)
+    presenter._registry = ActionRegistry([with_undo])
+
+    assert presenter.undo_hint(replace(first, definition_hash=with_undo.definition_hash)) == (
+        "rack.untouch(item=a, times=0)"
+    )
+    assert presenter.undo_hint(replace(second, definition_hash=with_undo.definition_hash)) is None
+    assert presenter.undo_hint(replace(first, definition_hash="0" * 64, parameters={"other": 1})) is None
