@@ -107,7 +107,7 @@ async def test_an_action_is_cancelled_by_its_number_with_a_reason(bot: Bot) -> N
     _, said = await bot.type(f"cancel {proposal_id} the wrong   member", by="bo")
 
     assert said == "Action 1 is cancelled. Nothing ran."
-    assert (await bot.proposal(proposal_id)).detail == "the wrong   member"
+    assert (await bot.proposal(proposal_id)).detail == "the wrong member"
     await bot.card_of(proposal_id, saying="cancelled")
 
 

@@ -17,14 +17,17 @@ from tests.rig import ANN, BO, Rig
 
 
 async def decide(folder: Path, verb: str, count: int) -> None:
-    """Decide on proposals 1 to *count*, twenty at a time."""
+    """Decide on proposals 1 to *count*: approve from the one end, fifty at a time, cancel from the other, five."""
     clock = SystemClock()
     store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{folder}/operator.db", clock=clock, busy_timeout=20)
     kill_files = DirectoryKillFiles(folder / "state", entropy=CountingEntropy(prefix=verb))
     rig = Rig(store, kill_files, clock, owner=f"host/1/{verb}")
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    gate = asyncio.Semaphore(20)
+    # Approving asks more of the database than cancelling; like this neither is done before the other has begun.
+    approving = verb == "approve"
+    gate = asyncio.Semaphore(50 if approving else 5)
+    order = range(1, count + 1) if approving else range(count, 0, -1)
 
     async def one(proposal_id: int) -> str:
         async with gate:
@@ -37,7 +40,7 @@ async def decide(folder: Path, verb: str, count: int) -> None:
                 return f"{proposal_id} lost"
             return f"{proposal_id} won"
 
-    print("\n".join(await asyncio.gather(*(one(i) for i in range(1, count + 1)))), flush=True)
+    print("\n".join(await asyncio.gather(*(one(i) for i in order))), flush=True)
     await store.close()
 
 

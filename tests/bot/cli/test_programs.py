@@ -2,9 +2,10 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -215,7 +216,11 @@ def test_an_interrupted_command_ends_with_130_and_without_a_traceback(home: Home
     os.mkfifo(fifo)
     with home.start("propose", "--file", str(fifo)) as waiting, fifo.open("wb"):
         # Opening has succeeded, so the command is at the other end and waits for what never comes.
-        waiting.send_signal(signal.SIGINT)
+        # A signal that comes just before it begins to read waits for the next one.
+        while waiting.poll() is None:
+            waiting.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                waiting.wait(timeout=5)
         _, err = waiting.communicate()
 
     assert (waiting.returncode, err) == (130, "")
