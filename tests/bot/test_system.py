@@ -119,6 +119,7 @@ def test_a_process_of_this_host_that_is_gone_is_dead() -> None:
         (HERE, False),
         ("", False),
     ],
+    ids=["first of all", "our parent", "our own number", "elsewhere", "no number", "no more", "only a host", "nothing"],
 )
 def test_who_is_known_to_be_gone(owner: str, dead: bool) -> None:
     assert is_dead(owner, me=f"{HERE}/{os.getpid()}/now") is dead
