@@ -139,6 +139,18 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "await self._finish(run.claimed, run.record, interrupted) if run is None else None",
         "tests/actions/test_dispatcher.py::test_it_interrupts_what_takes_longer_than_the_grace_and_records_it_as_unknown[memory]",
     ),
+    "a claim that nobody gives back": Mutant(
+        "actions.executor",
+        "            await _undisturbed(self._give_back(claiming))\n",
+        "",
+        "tests/actions/test_run.py::TestCancellation::test_at_every_turn_of_the_loop_nothing_is_left_running",
+    ),
+    "a kill that does not list what runs": Mutant(
+        "actions.safety",
+        "statuses=(EXECUTING, UNKNOWN), subject=subject",
+        "statuses=(UNKNOWN,), subject=subject",
+        "tests/actions/test_safety.py::TestTheKillSwitch::test_what_may_still_take_effect_is_listed[memory]",
+    ),
     "one look instead of two": Mutant(
         "actions.reconcile",
         "if second.happened is not first.happened:",
