@@ -29,6 +29,11 @@ def executor_over(rig: Rig, **over: Any) -> ActionExecutor:
     return ActionExecutor(**{**given, **over})
 
 
+def redefine(rig: Rig, name: str, **over: Any) -> None:
+    """Let the registry offer the action with other parts, such as a preview that fails."""
+    rig.registry._definitions[name] = replace(rig.registry.get(name), **over)
+
+
 def card(proposal: ActionProposal, **over: str) -> Seen:
     """What stands on the one card of *proposal*."""
     shown = Seen(

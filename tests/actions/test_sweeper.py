@@ -10,7 +10,7 @@ from actions.registry import Preview
 from actions.safety import BATCH
 from actions.sweeper import Sweeper
 from tests.actions.machine import Machine, proposed_rebuild
-from tests.actions.parts import Faulty, audit, events, executor_over, require_sound, status
+from tests.actions.parts import Faulty, audit, events, executor_over, redefine, require_sound, status
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, MemoryKillFiles, Rig
@@ -87,8 +87,7 @@ async def test_a_kill_that_was_interrupted_between_two_batches_is_finished(clock
 async def test_what_could_not_be_read_is_tried_again(rig: Rig) -> None:
     target = Unsteady()
     proposal_id = await rig.propose("a", validate=False)
-    machine = rig.registry.get("rack.touch")
-    object.__setattr__(machine, "preview", target.preview)
+    redefine(rig, "rack.touch", preview=target.preview)
 
     await rig.sweeper.sweep()
     assert await status(rig.store, proposal_id) == "proposed"

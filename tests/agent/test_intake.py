@@ -10,7 +10,7 @@ from actions.errors import KeyReusedError, StorageError, TargetUnavailableError,
 from actions.models import SafetyMode
 from actions.ports import OutboxKind
 from actions.registry import Preview
-from tests.actions.parts import Faulty, audit, outbox, status
+from tests.actions.parts import Faulty, audit, executor_over, outbox, redefine, status
 from tests.agent.rack import diagnoses, diagnosis, intake_over, proposals, recommended, submission
 from tests.rig import ANN, BO, Rig, Touch
 
@@ -177,9 +177,8 @@ class TestInterruption:
         given = submission(diagnosis(recommended("a"), recommended("b")))
         faulty = Faulty(rig.store)
         faulty.restart(write)
-        broken = intake_over(rig, store=faulty)
-        broken._executor = type(rig.executor).__new__(type(rig.executor))
-        vars(broken._executor).update(vars(rig.executor), _store=faulty)
+        executor = executor_over(rig, store=faulty, registry=rig.registry)
+        broken = intake_over(rig, store=faulty, executor=executor)
         await asyncio.gather(broken.submit(given), return_exceptions=True)
 
         receipt = await intake_over(rig).submit(given)
@@ -220,7 +219,7 @@ class Slow:
 class TestWhatHappensMeanwhile:
     async def reading(self, rig: Rig) -> tuple[Slow, asyncio.Task[object]]:
         slow = Slow(rig)
-        object.__setattr__(rig.registry.get("rack.touch"), "preview", slow.preview)
+        redefine(rig, "rack.touch", preview=slow.preview)
         given = submission(diagnosis(recommended("a"), recommended("b")))
         task: asyncio.Task[object] = asyncio.create_task(intake_over(rig).submit(given))
         await slow.reading.wait()
@@ -258,7 +257,7 @@ class TestWhatHappensMeanwhile:
         async def down(params: Touch) -> Preview:
             raise TargetUnavailableError(f"{params.item} does not answer")
 
-        object.__setattr__(rig.registry.get("rack.touch"), "preview", down)
+        redefine(rig, "rack.touch", preview=down)
 
         receipt = await intake_over(rig).submit(submission(diagnosis(recommended("a"))))
 
@@ -270,7 +269,7 @@ class TestWhatHappensMeanwhile:
         async def broken(params: Touch) -> Preview:
             raise KeyError(f"a bug at {params.item}")
 
-        object.__setattr__(rig.registry.get("rack.touch"), "preview", broken)
+        redefine(rig, "rack.touch", preview=broken)
         given = submission(diagnosis(recommended("a"), recommended("b", action="rack.crush")))
 
         receipt = await intake_over(rig).submit(given)

@@ -12,7 +12,7 @@ from actions.errors import StorageError
 from actions.models import SafetyMode
 from actions.ports import MessageRef, OutboxKind
 from actions.registry import Preview
-from tests.actions.parts import Faulty, executor_over, outbox, require_sound, status
+from tests.actions.parts import Faulty, executor_over, outbox, redefine, require_sound, status
 from tests.agent.rack import Rack, diagnoses, proposals, ticket
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
@@ -401,12 +401,12 @@ class TestInterruption:
         async def hang(params: Any) -> Preview:
             raise TimeoutError(params)
 
-        object.__setattr__(rig.registry.get("rack.touch"), "preview", hang)
+        redefine(rig, "rack.touch", preview=hang)
         receipt = await rack.wear_out()
         assert [one.status.value for one in receipt.proposals] == ["proposed"]
         assert await rack.poll() is None
 
-        object.__setattr__(rig.registry.get("rack.touch"), "preview", looks)
+        redefine(rig, "rack.touch", preview=looks)
         await rig.sweeper.sweep()
 
         assert await statuses(rig) == ["validated"]
