@@ -1,6 +1,7 @@
 """A directory with a configuration and a database, in which commands are run."""
 
 import asyncio
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -133,6 +134,8 @@ class Home:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A shell that runs the tests in the background has them ignore SIGINT, and so would their children.
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - nothing that holds a lock happens before exec
         )
 
     def kill_files(self) -> list[str]:
@@ -168,3 +171,7 @@ class Home:
             yield Bench(rig=await rig.start(), parts=parts, clock=clock)
         finally:
             await store.close()
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -216,7 +216,7 @@ def test_an_interrupted_command_ends_with_130_and_without_a_traceback(home: Home
     os.mkfifo(fifo)
     with home.start("propose", "--file", str(fifo)) as waiting, fifo.open("wb"):
         # Opening has succeeded, so the command is at the other end and waits for what never comes.
-        # A signal that comes just before it begins to read waits for the next one.
+        # One that comes in the moment before it begins to read is heeded only with the next.
         while waiting.poll() is None:
             waiting.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
