@@ -77,7 +77,7 @@ class Commands:
 
     async def kill_switch(self, call: CommandCall) -> Message:
         """Stop everything at once."""
-        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest[:MAX_REASON]))
+        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest))
 
     async def list(self, call: CommandCall) -> Message:
         """Show the newest actions."""

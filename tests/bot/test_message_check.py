@@ -23,13 +23,14 @@ from tests.bot.running import (
     running,
     settings_for,
 )
+from tests.rig import ANN_CLI
 
 
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     """A bot whose delivery the test drives by hand."""
     async with local_workspace() as workspace, built_bot(workspace, settings_for(workspace, tmp_path)) as bot:
-        await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
+        await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
         yield bot
 
 

@@ -19,7 +19,7 @@ from bot.presenter import CardPresenter
 from bot.shown import NotYetError, Shown
 from tests.bot.running import ANN, BO, Bot, built_bot, buttons, local_workspace, settings_for
 from tests.bot.views.samples import an_output
-from tests.rig import Touch
+from tests.rig import ANN_CLI, Touch
 
 ROUTES = [{"severity": "Critical", "channel": "#incident-42"}]
 HTTP = Caller(actor=Actor(ActorKind.HTTP, "monitor"), via=Via.HTTP)
@@ -30,7 +30,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     async with local_workspace() as workspace:
         settings = settings_for(workspace, tmp_path, routes=ROUTES, incident_channels=["C0INCIDENT42"])
         async with built_bot(workspace, settings) as bot:
-            await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
+            await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
             yield bot
 
 
