@@ -206,7 +206,14 @@ class Service:
 
     def _app(self) -> AsyncApp:
         parts = self._parts
-        slash = Commands(executor=parts.executor, safety=parts.safety, desk=self._desk, digest=self._digests.preview)
+        slash = Commands(
+            executor=parts.executor,
+            safety=parts.safety,
+            desk=self._desk,
+            digest=self._digests.preview,
+            store=parts.store,
+            clock=parts.clock,
+        )
         return build_app(
             self._client,
             who=self._who,

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from actions.errors import BadRequestError
+from actions.errors import BadRequestError, ConflictError
 from actions.executor import ActionExecutor
 from actions.models import ActionStatus, SafetyMode
+from actions.ports import Clock, Store
 from actions.safety import MAX_REASON, SafetyController
 from bot.desk import Desk
 from bot.ids import SlashCommand, Subcommand
@@ -30,11 +31,15 @@ class Commands:
         safety: SafetyController,
         desk: Desk,
         digest: Callable[[], Awaitable[Message]],
+        store: Store,
+        clock: Clock,
     ) -> None:
         self._executor = executor
         self._safety = safety
         self._desk = desk
         self._digest = digest
+        self._store = store
+        self._clock = clock
         self._answers: Mapping[str, Answer] = {
             Subcommand.STATUS: self.status,
             Subcommand.MODE: self.mode,
@@ -70,6 +75,8 @@ class Commands:
             raise BadRequestError("The mode is observe or execute: `/operator mode execute <reason>`.") from None
         if mode is SafetyMode.OBSERVE:
             reason = reason[:MAX_REASON]  # a stop is not refused for its words
+        else:
+            await self._require_first_time(call)
         control, cancelled = await self._safety.set_mode(mode, by=call.caller, reason=reason)
         if control.mode is SafetyMode.EXECUTE:
             return notice("The mode is execute. What is wrong is observed anew and proposed with buttons.")
@@ -115,6 +122,15 @@ class Commands:
     async def help(self, _: CommandCall) -> Message:
         """Show every subcommand."""
         return help_answer()
+
+    async def _require_first_time(self, call: CommandCall) -> None:
+        # Slack may deliver a command again around a reconnect; by then somebody may have stopped everything.
+        at = self._clock.now()
+        earlier = await self._store.write(lambda tx: tx.take_inbox(call.key, body_hash="", reply="", at=at))
+        if earlier is not None:
+            raise ConflictError(
+                "This command was received before; nothing was changed. `/operator status` shows the mode."
+            )
 
 
 def register(app: AsyncApp, *, commands: Commands) -> None:

@@ -218,6 +218,33 @@ async def test_what_the_locked_database_cannot_take_is_answered_with_why(tmp_pat
             assert (await bot.proposal(1)).status is ActionStatus.VALIDATED
 
 
+async def test_an_execute_that_is_delivered_again_after_a_kill_does_not_lift_it(bot: Bot) -> None:
+    body = a_command("mode execute because")
+    assert (await bot.workspace.deliver(Kind.COMMAND, body)).acked
+    await bot.type("kill-switch it got worse", by="bo")
+
+    again = await bot.workspace.deliver(Kind.COMMAND, body)
+
+    assert again.payload is not None
+    assert "received before; nothing was changed" in again.payload["text"]
+    assert (await bot.parts.safety.control()).mode is SafetyMode.OBSERVE
+    assert (await bot.workspace.deliver(Kind.COMMAND, body | {"trigger_id": "4.5.6"})).acked
+    assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
+
+
+def a_command(text: str) -> dict[str, str]:
+    return {
+        "command": "/operator",
+        "text": text,
+        "team_id": "T0LOCAL",
+        "user_id": "U0ANN",
+        "channel_id": "C0OPS",
+        "api_app_id": "A0LOCAL",
+        "trigger_id": "1.2.3",
+        "response_url": "http://127.0.0.1/x",
+    }
+
+
 MALFORMED: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
     "no user": lambda body: {key: value for key, value in body.items() if key != "user_id"},
     "odd user": lambda body: body | {"user_id": "<@U0ANN>"},
@@ -227,16 +254,7 @@ MALFORMED: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
 
 
 async def test_a_malformed_command_is_answered_with_what_is_wrong(bot: Bot) -> None:
-    body = {
-        "command": "/operator",
-        "text": "kill-switch",
-        "team_id": "T0LOCAL",
-        "user_id": "U0ANN",
-        "channel_id": "C0OPS",
-        "api_app_id": "A0LOCAL",
-        "trigger_id": "1.2.3",
-        "response_url": "http://127.0.0.1/x",
-    }
+    body = a_command("kill-switch")
     for name, alter in MALFORMED.items():
         answered = await bot.workspace.deliver(Kind.COMMAND, alter(body))
 
