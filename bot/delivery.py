@@ -131,8 +131,8 @@ class Delivery:
         self._headed_for = {item.id: self._headed_for[item.id] for item, _ in due if item.id in self._headed_for}
         for item, ref in due:
             pause = min(pause, await self._deliver(item, ref) or PAUSE)
-            if self._resume_at > self._clock.monotonic():
-                break
+            if self._resume_at > self._clock.monotonic() or self._news.is_set():
+                break  # Slack is out of reach, or something may have come up that is more urgent than the rest
         return pause
 
     def problems(self) -> list[str]:

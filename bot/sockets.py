@@ -112,12 +112,12 @@ class Sockets:
         return ["There is no Socket Mode connection to Slack: clicks and commands do not arrive."]
 
     @asynccontextmanager
-    async def open(self, stopping: asyncio.Event) -> AsyncIterator["Sockets"]:
-        """Hold the connections while the context lasts; a Slack that lets nobody in does not keep it from beginning."""
+    async def open(self, stopping: asyncio.Event, *, within: float = CONNECTS_WITHIN) -> AsyncIterator["Sockets"]:
+        """Hold the connections while the context lasts; after *within* seconds it begins without them."""
         self._clients = [self._client() for _ in range(SOCKETS)]
         connecting = [asyncio.create_task(_connect(client)) for client in self._clients]
         try:
-            await self._first(connecting, stopping)
+            await self._first(connecting, stopping, within)
             yield self
         finally:
             for task in connecting:
@@ -131,12 +131,10 @@ class Sockets:
         client.socket_mode_request_listeners.append(self._handle)
         return client
 
-    async def _first(self, connecting: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:
+    async def _first(self, connecting: list[asyncio.Task[None]], stopping: asyncio.Event, within: float) -> None:
         stopped = asyncio.create_task(stopping.wait())
         try:
-            done, _ = await asyncio.wait(
-                {*connecting, stopped}, timeout=CONNECTS_WITHIN, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait({*connecting, stopped}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
         if not done:

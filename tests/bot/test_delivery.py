@@ -636,3 +636,23 @@ async def test_a_post_that_was_under_way_when_delivery_was_stopped_is_not_posted
 
     assert post.texts() == ["only"]
     assert len(post.calls(POST)) == 1
+
+
+async def test_a_sentence_to_one_person_does_not_wait_for_the_rest_of_a_round(post: Post) -> None:
+    class Interrupted(Board):
+        async def present(self, item: OutboxItem) -> Shown | None:
+            if item.ref == "1":
+                await post.whisper("you may not")
+                post.delivery.wake()
+            return await super().present(item)
+
+    post.delivery._presenter = Interrupted(post.store, texts=post.board.texts)
+    for number in range(1, 6):
+        await post.show(str(number), f"card {number}")
+    running = asyncio.create_task(post.delivery.run())
+    await post.workspace.until(lambda: len(post.texts()) == 5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    order = [name for name, _ in post.workspace.calls if name.startswith("chat.")]
+    assert order == [POST, "chat.postEphemeral", POST, POST, POST, POST]

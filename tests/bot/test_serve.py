@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,8 +15,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from actions.errors import ConfigurationError, OperatorError, UnavailableError
-from actions.models import ActionStatus, FailureOutcome, SuccessOutcome
+from actions.errors import ConfigurationError, OperatorError, StorageError, UnavailableError
+from actions.models import ActionStatus, FailureOutcome, SafetyMode, SuccessOutcome
 from actions.registry import Done
 from bot.ids import Button
 from bot.serve import Up, serve
@@ -24,6 +25,7 @@ from bot.workspace.faults import Fault, FaultKind
 from bot.workspace.server import Workspace
 from tests.bot.running import (
     ANN,
+    Bot,
     built_bot,
     count,
     local_workspace,
@@ -32,7 +34,7 @@ from tests.bot.running import (
     running_bot,
     settings_for,
 )
-from tests.rig import Target
+from tests.rig import ANN_CLI, Target
 
 
 @pytest.fixture
@@ -311,8 +313,58 @@ async def test_what_runs_at_the_end_may_finish_within_its_grace_and_slack_shows_
         bot.stopping.set()
         asyncio.get_running_loop().call_later(0.05, target.hold["a"].set)
 
-    assert workspace.messages("ops")[-2]["text"].startswith("Action 1: done and confirmed")
+    shown = [message["text"] for message in workspace.messages("ops") if not message.get("thread_ts")]
+    assert any(text.startswith("Action 1: done and confirmed") for text in shown)
     assert target.ledger["a"] == 1
+
+
+async def test_an_end_with_the_database_locked_or_slack_away_still_ends(
+    workspace: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(workspace, tmp_path)
+    lock = sqlite3.connect(":memory:")
+
+    async def run_and_stop(bot: Bot) -> None:
+        nonlocal lock
+        async with running(bot):
+            await bot.settled()
+            with workspace.faults.lasting("*", Fault(kind=FaultKind.RESET)):
+                await bot.propose("a")
+            lock.close()
+            lock = sqlite3.connect(tmp_path / "operator.db", isolation_level=None)
+            lock.execute("BEGIN IMMEDIATE")
+            bot.stopping.set()
+
+    async with built_bot(workspace, settings, busy_timeout=0.05) as bot:
+        with pytest.raises(StorageError, match="locked"):
+            await run_and_stop(bot)
+        lock.close()
+
+    assert any("the end is not quite in order" in message for message in caplog.messages)
+    assert workspace.sockets.open_sockets == 0
+    async with built_bot(workspace, settings) as again, running(again, execute=False):
+        await again.card_of(1)
+
+
+async def test_what_was_running_when_the_bot_died_is_unknown_at_once_at_the_next_start(
+    workspace: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(workspace, tmp_path)
+    target = Target()
+    target.hold["a"], target.began["a"] = asyncio.Event(), asyncio.Event()
+    target.blind.add("a")
+    async with built_bot(workspace, settings, target=target) as died:
+        await died.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
+        proposal_id = await died.propose("a")
+        await died.parts.executor.approve_proposal(proposal_id, by=ANN)
+        running_it = asyncio.create_task(died.parts.executor.execute_proposal(proposal_id))
+        await target.began["a"].wait()
+        async with built_bot(workspace, settings, target=target) as again, running(again, execute=False):
+            assert (await again.proposal(proposal_id)).status is ActionStatus.UNKNOWN
+        running_it.cancel()
+        await asyncio.gather(running_it, return_exceptions=True)
+
+    assert any("1 actions were running when the bot last stopped" in message for message in caplog.messages)
 
 
 async def test_clicks_are_recorded_while_what_runs_may_finish(workspace: Workspace, tmp_path: Path) -> None:

@@ -125,6 +125,16 @@ async def test_a_slack_that_lets_nobody_in_delays_neither_the_start_nor_the_end(
             ]
 
 
+async def test_a_start_does_not_wait_for_ever_for_slack_and_goes_on_trying(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.faults.script("apps.connections.open", Fault(kind=FaultKind.HANG), times=None)
+    async with connected(workspace, within=0.05, ping_interval=0.05):
+        assert "Slack's Socket Mode does not let us in yet; it is tried on" in caplog.messages
+        workspace.faults.clear()
+        await workspace.until(lambda: workspace.sockets.open_sockets == 2)
+
+
 async def test_what_is_under_way_at_the_end_is_acknowledged(workspace: Workspace) -> None:
     release, began = asyncio.Event(), asyncio.Event()
     app = an_app()
@@ -178,11 +188,12 @@ async def connected(
     *,
     app: AsyncApp | None = None,
     ping_interval: float = 5.0,
+    within: float = 5.0,
 ) -> AsyncIterator[Sockets]:
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(
             token=workspace.bot_token, base_url=workspace.base_url, session=session, retry_handlers=[]
         )
         sockets = Sockets(app or an_app(), client, workspace.app_token, ping_interval=ping_interval)
-        async with sockets.open(stopping or asyncio.Event()):
+        async with sockets.open(stopping or asyncio.Event(), within=within):
             yield sockets
