@@ -26,7 +26,7 @@ async def decide(folder: Path, verb: str, count: int) -> None:
     await asyncio.to_thread(sys.stdin.readline)
     # Approving asks more of the database than cancelling; like this neither is done before the other has begun.
     approving = verb == "approve"
-    gate = asyncio.Semaphore(50 if approving else 5)
+    gate, begun = asyncio.Semaphore(50 if approving else 5), asyncio.Event()
     order = range(1, count + 1) if approving else range(count, 0, -1)
 
     async def one(proposal_id: int) -> str:
@@ -38,6 +38,9 @@ async def decide(folder: Path, verb: str, count: int) -> None:
                     await rig.executor.cancel_proposal(proposal_id, by=BO)
             except AlreadyDecidedError:
                 return f"{proposal_id} lost"
+            if not begun.is_set():
+                begun.set()
+                print("begun", flush=True)
             return f"{proposal_id} won"
 
     print("\n".join(await asyncio.gather(*(one(i) for i in order))), flush=True)
