@@ -234,6 +234,7 @@ async def test_a_message_of_another_app_with_our_metadata_is_not_taken_for_ours(
     await post.drain()
 
     assert post.texts() == ["theirs", "ours"]
+    assert post.calls(UPDATE) == []
 
 
 async def test_a_lost_post_is_found_behind_hundreds_of_other_messages(post: Post) -> None:

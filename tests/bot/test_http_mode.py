@@ -167,6 +167,19 @@ async def test_signed_nonsense_is_refused_without_a_fault(
     assert (await bot.type("status"))[0].acked
 
 
+@pytest.mark.parametrize("actions", [[], None, {}, "text", [None], [[]]])
+async def test_what_bolt_itself_stumbles_over_is_no_fault_of_the_server(bot: Bot, actions: object) -> None:
+    proposal_id, card = await bot.offered("a")
+    payload = click_payload(bot.workspace, user="ann", card=card, button=APPROVE)
+    body, content_type = encode(Kind.INTERACTIVE, payload | {"actions": actions})
+
+    status, _ = await send(bot, body, content_type)
+
+    assert status in {200, 400}
+    assert (await bot.proposal(proposal_id)).status is ActionStatus.VALIDATED
+    assert (await bot.press(card, APPROVE, by="ann")).acked
+
+
 @pytest.mark.parametrize("body", [b"", b"a=b", b"\xff\xfe", b"ssl_check=1", b"command=%00"])
 async def test_signed_forms_that_say_nothing_are_acknowledged_and_change_nothing(bot: Bot, body: bytes) -> None:
     before = await bot.read(lambda reader: reader.audit(limit=1_000))

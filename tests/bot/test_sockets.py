@@ -149,7 +149,7 @@ async def test_what_is_under_way_at_the_end_is_acknowledged(workspace: Workspace
         await workspace.until(lambda: workspace.sockets.open_sockets == 2)
         typed = asyncio.create_task(workspace.command(user="ann", channel="ops", command="/operator"))
         await began.wait()
-        asyncio.get_running_loop().call_soon(release.set)
+        asyncio.get_running_loop().call_later(0.1, release.set)
 
     assert (await typed).acked
 
