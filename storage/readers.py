@@ -5,13 +5,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine
-
 from actions.errors import StorageError
 from actions.ports import Reader
-from storage.database_file import DatabaseFile
-from storage.engine import driver_says
-from storage.failures import translated
+from storage.database import Database, ReadSession
 from storage.handover import Answer, Request, give
 from storage.known import Known
 from storage.unit_of_work import SqlReader
@@ -23,9 +19,8 @@ _THREADS: Final = 4
 class Readers:
     """Answers queries, each from one snapshot, without waiting for the writer."""
 
-    def __init__(self, engine: Engine, file: DatabaseFile) -> None:
-        self._engine = engine
-        self._file = file
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._serve, name=f"storage-reader-{number}", daemon=True)
@@ -41,7 +36,7 @@ class Readers:
     async def read(self, query: Callable[[Reader], T]) -> T:
         """See `actions.ports.Store.read`."""
         if self._closed:
-            raise StorageError(f"The database {self._file.path} was closed. Start operator again.")
+            raise StorageError(f"The database {self._database.name} was closed. Start operator again.")
         request = Request.here(query)
         self._queue.put(request)
         found: T = await request.future
@@ -56,24 +51,20 @@ class Readers:
             thread.join()
 
     def _serve(self) -> None:
-        connection: Connection | None = None
+        session: ReadSession | None = None
         try:
             while (request := self._queue.get()) is not None:
                 try:
-                    self._file.require_pinned()
-                    connection = connection or self._engine.connect()
-                    answer = Answer(request=request, value=_snapshot(connection, request.work))
+                    session = session or self._database.read_session()
+                    answer = Answer(request=request, value=_snapshot(session, request.work))
                 except BaseException as error:  # noqa: BLE001 - boundary: whatever a query raises belongs to its caller
-                    answer = Answer(request=request, error=translated(error, self._file.path))
+                    answer = Answer(request=request, error=self._database.translated(error))
                 give([answer])
         finally:
-            if connection is not None:
-                connection.close()
+            if session is not None:
+                session.close()
 
 
-def _snapshot(connection: Connection, query: Callable[[Reader], Any]) -> Any:
-    driver_says(connection, "BEGIN")
-    try:
+def _snapshot(session: ReadSession, query: Callable[[Reader], Any]) -> Any:
+    with session.snapshot() as connection:
         return query(SqlReader(connection, Known()))
-    finally:
-        driver_says(connection, "ROLLBACK")

@@ -1,15 +1,12 @@
-"""The store: one writer, a few readers, one SQLite file."""
+"""The store: one writer, a few readers, one database."""
 
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Engine
-
 from actions.ports import Clock, Reader, Transaction
-from storage.database_file import DatabaseFile
-from storage.engine import build_engine, quick_check
-from storage.migrate import migrate
+from storage.database import Database
+from storage.databases import database_at
 from storage.readers import Readers
 from storage.writer import Writer
 
@@ -19,9 +16,9 @@ T = TypeVar("T")
 class SqlStore:
     """See `actions.ports.Store`. Made by `open`."""
 
-    def __init__(self, file: DatabaseFile, *, writers: Engine, readers: Engine, queue: int) -> None:
-        self._writer = Writer(writers.connect(), file, limit=queue)
-        self._readers = Readers(readers, file)
+    def __init__(self, database: Database, *, queue: int) -> None:
+        self._writer = Writer(database, limit=queue)
+        self._readers = Readers(database)
         self._writer.start()
         self._readers.start()
 
@@ -32,27 +29,19 @@ class SqlStore:
         """Open the database that *url* names, creating or migrating it first. Blocks: call it outside the event loop.
 
         Args:
-            url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+            url: see `storage.databases.database_at`.
             clock: dates a backup.
             busy_timeout: seconds to wait for another process's transaction; a click must not wait longer.
             queue: how many units of work may wait.
-            check: read the whole file first, and refuse it if it is damaged.
+            check: look for damage first, and refuse a database that has any.
 
         Raises:
-            ConfigurationError: the file cannot be used safely, or a newer version wrote it.
-            StorageError: it is damaged, locked, full or read-only.
+            ConfigurationError: the database cannot be used safely, or a newer version wrote it.
+            StorageError: it is damaged, locked, full, read-only or out of reach.
         """
-        file = DatabaseFile.of(url)
-        migrate(file, clock=clock, busy_timeout=busy_timeout)
-        if check:
-            quick_check(file, busy_timeout=busy_timeout)
-        file.pin()
-        return cls(
-            file,
-            writers=build_engine(file, busy_timeout=busy_timeout),
-            readers=build_engine(file, busy_timeout=busy_timeout, read_only=True),
-            queue=queue,
-        )
+        database = database_at(url, busy_timeout=busy_timeout)
+        database.prepare(clock=clock, check=check)
+        return cls(database, queue=queue)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """See `actions.ports.Store.write`."""
@@ -63,6 +52,6 @@ class SqlStore:
         return await self._readers.read(query)
 
     async def close(self) -> None:
-        """Write what waits, then let go of the file."""
+        """Write what waits, then let go of the database."""
         await self._writer.close()
         await asyncio.to_thread(self._readers.close)

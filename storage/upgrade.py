@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from storage.engine import driver_says
 
 
-def upgrade(connection: Connection, revision: str | None, migrations: Path) -> None:
+def upgrade(connection: Connection, revision: str | None, migrations: Path, *, begin: str = "BEGIN IMMEDIATE") -> None:
     """Bring the database from *revision* (None: empty) to the newest; a step that fails leaves no trace of itself."""
     scripts = ScriptDirectory(str(migrations))
     for script in _steps(scripts, revision):
-        driver_says(connection, "BEGIN IMMEDIATE")
+        driver_says(connection, begin)
         try:
             context = MigrationContext.configure(connection)
             with Operations.context(context):

@@ -3,19 +3,17 @@
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from actions.errors import OverloadedError, StorageError
 from actions.ports import Transaction
-from storage.database_file import DatabaseFile
+from storage.database import Database
 from storage.engine import driver_says
-from storage.failures import NOTHING, is_disk_error, translated
+from storage.failures import NOTHING
 from storage.handover import Answer, Request, give
 from storage.known import Known
 from storage.unit_of_work import SqlTransaction
@@ -28,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Owns *connection* from `start` to `close`."""
+    """Owns the one connection that writes, until `close`."""
 
-    def __init__(self, connection: Connection, file: DatabaseFile, *, limit: int) -> None:
-        self._connection = connection
-        self._file = file
+    def __init__(self, database: Database, *, limit: int) -> None:
+        self._database = database
+        self._session = database.write_session()
         self._limit = limit
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
@@ -46,10 +44,10 @@ class Writer:
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """See `actions.ports.Store.write`. A caller that is cancelled may still have been served."""
         if self._closed:
-            raise StorageError(f"The database {self._file.path} was closed; {NOTHING}. Start operator again.")
+            raise StorageError(f"The database {self._database.name} was closed; {NOTHING}. Start operator again.")
         if self._queue.qsize() >= self._limit:
             raise OverloadedError(
-                f"{self._limit:,} changes already wait for the database {self._file.path}; {NOTHING}. "
+                f"{self._limit:,} changes already wait for the database {self._database.name}; {NOTHING}. "
                 "Try again in a few seconds."
             )
         request = Request.here(work)
@@ -69,11 +67,11 @@ class Writer:
             while (first := self._queue.get()) is not None:
                 give(self._serve_batch(first))
         finally:
-            self._connection.close()
+            self._session.close()
 
     def _serve_batch(self, first: Request) -> list[Answer]:
         try:
-            self._begin()
+            connection = self._begin()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             # Whoever queued up meanwhile has waited for the lock just as long.
             return self._refuse([first, *self._waiting(self._limit)], error)
@@ -82,8 +80,8 @@ class Writer:
         known = Known()
         try:
             for request in batch:
-                answers.append(self._attempt(request, known))  # noqa: PERF401 - those made before an error still count
-            self._commit()
+                answers.append(self._attempt(request, connection, known))  # noqa: PERF401 - those made before an error still count
+            self._session.commit()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             self._roll_back(error)
             failed = [answer for answer in answers if answer.error is not None]
@@ -91,49 +89,37 @@ class Writer:
             return failed + self._refuse([request for request in batch if id(request) not in done], error)
         return answers
 
-    def _begin(self) -> None:
+    def _begin(self) -> Connection:
         if self._disk_failed is not None:
             raise self._disk_failed
-        driver_says(self._connection, "BEGIN IMMEDIATE")
+        return self._session.begin()
 
-    def _commit(self) -> None:
-        self._file.require_pinned()
-        driver_says(self._connection, "COMMIT")
-
-    def _attempt(self, request: Request, known: Known) -> Answer:
-        driver_says(self._connection, "SAVEPOINT unit")
+    def _attempt(self, request: Request, connection: Connection, known: Known) -> Answer:
+        driver_says(connection, "SAVEPOINT unit")
         try:
-            value = request.work(SqlTransaction(self._connection, known))
+            value = request.work(SqlTransaction(connection, known))
         except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
-            if is_disk_error(error):
+            if self._database.is_disk_error(error):
                 raise
-            # If SQLite gave up the whole transaction these fail too, and so does the batch.
-            driver_says(self._connection, "ROLLBACK TO unit")
-            driver_says(self._connection, "RELEASE unit")
+            # If the database gave up the whole transaction these fail too, and so does the batch.
+            driver_says(connection, "ROLLBACK TO unit")
+            driver_says(connection, "RELEASE unit")
             known.forget()
-            return Answer(request=request, error=translated(error, self._file.path))
-        driver_says(self._connection, "RELEASE unit")
+            return Answer(request=request, error=self._database.translated(error))
+        driver_says(connection, "RELEASE unit")
         return Answer(request=request, value=value)
 
     def _roll_back(self, error: Exception) -> None:
-        if is_disk_error(error):
+        if self._database.is_disk_error(error):
             # After a failed write the disk may claim success for data it dropped; only a new start looks afresh.
-            self._disk_failed = StorageError(str(translated(error, self._file.path)))
-        try:
-            if self._in_transaction():
-                driver_says(self._connection, "ROLLBACK")
-        except sqlite3.Error:
-            log.exception("could not roll back")
-
-    def _in_transaction(self) -> bool:
-        driver = self._connection.connection.driver_connection
-        return isinstance(driver, sqlite3.Connection) and driver.in_transaction
+            self._disk_failed = StorageError(str(self._database.translated(error)))
+        self._session.roll_back()
 
     def _refuse(self, requests: list[Request], error: Exception) -> list[Answer]:
-        sentence = str(translated(error, self._file.path))
-        if not isinstance(error, sqlite3.Error | SQLAlchemyError | StorageError):
+        translated = self._database.translated(error)
+        if not isinstance(translated, StorageError):
             log.error("the writer met an error of its own", exc_info=error)
-        return [Answer(request=request, error=StorageError(sentence)) for request in requests]
+        return [Answer(request=request, error=StorageError(str(translated))) for request in requests]
 
     def _waiting(self, limit: int) -> list[Request]:
         found: list[Request] = []

@@ -7,8 +7,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,6 +32,7 @@ from tests.factories import FixedClock
 from tests.invariants import check
 from tests.memory_store import MemoryStore
 from tests.rig import AGENT, ANN, BO, CY, MemoryKillFiles, Rig
+from tests.storage.servers import Server
 
 PROVE = float(os.environ.get("OPERATOR_PROVE", "1"))
 """Multiplies the number of examples; 1 is what every run of the suite does."""
@@ -348,6 +350,21 @@ class SqlLifecycle(Lifecycle):
         self.folder.cleanup()
 
 
+class PostgresqlLifecycle(Lifecycle):
+    """Over PostgreSQL."""
+
+    server: ClassVar[Server]
+
+    def open(self) -> Store:
+        self.name = self.server.fresh()
+        self.store = SqlStore.open(self.server.url(self.name), clock=self.clock)
+        return self.store
+
+    def close(self) -> None:
+        self.runner.run(self.store.close())
+        self.server.drop(self.name)
+
+
 def steps(examples: int) -> settings:
     """Return how much to do, multiplied by OPERATOR_PROVE."""
     return settings(max_examples=max(1, int(examples * PROVE)), stateful_step_count=40)
@@ -357,3 +374,13 @@ TestMemoryLifecycle = MemoryLifecycle.TestCase
 TestMemoryLifecycle.settings = steps(60)
 TestSqlLifecycle = SqlLifecycle.TestCase
 TestSqlLifecycle.settings = steps(40)
+
+
+class TestPostgresqlLifecycle(PostgresqlLifecycle.TestCase):  # type: ignore[misc, valid-type]  # hypothesis makes it while running
+    """Starts the server that its examples share."""
+
+    settings = steps(15)
+
+    @pytest.fixture(autouse=True)
+    def over_one_server(self, server: Server) -> None:
+        PostgresqlLifecycle.server = server

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from storage.store import SqlStore
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.storage.scripts import Script
+from tests.storage.servers import Server, running
 
 LIVES = 70
 
@@ -70,12 +71,36 @@ async def sql_store(url: str, clock: FixedClock) -> AsyncIterator[SqlStore]:
     await store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, url: str, clock: FixedClock) -> AsyncIterator[Store]:
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server, started for the first test that needs it."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(server: Server) -> Iterator[str]:
+    """A PostgreSQL database of the newest schema, for one test."""
+    name = server.fresh()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """The address of each kind of database; None stands for none."""
     if request.param == "memory":
+        return None
+    found: str = request.getfixturevalue({"sqlite": "url", "postgresql": "postgresql_url"}[request.param])
+    return found
+
+
+@pytest.fixture
+async def store(store_url: str | None, clock: FixedClock) -> AsyncIterator[Store]:
+    if store_url is None:
         yield MemoryStore()
         return
-    store = await asyncio.to_thread(SqlStore.open, url, clock=clock)
+    store = await asyncio.to_thread(SqlStore.open, store_url, clock=clock)
     yield store
     await store.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from datetime import timedelta
 
-from actions.models import ActionProposal, ActionStatus
+from actions.models import EVERYTHING, ActionProposal, ActionStatus, SafetyMode
 from actions.ports import Transaction
 from storage.store import SqlStore
 from tests.factories import START, FixedClock, a_proposal
@@ -66,6 +66,25 @@ async def claim(store: SqlStore, approved: ActionProposal) -> bool:
     """Move a proposal to executing, from a view that may be stale."""
     changes = {"attempts": 1, "fence": approved.fence + 1, "lease_until": START + timedelta(seconds=30)}
     return await store.write(lambda tx: tx.move(approved, ActionStatus.EXECUTING, changes)) is not None
+
+
+async def claim_while_live(url: str) -> None:
+    """Count claims in a lease, one transaction each, as fast as the mode allows, until told otherwise."""
+    store = await asyncio.to_thread(SqlStore.open, url, clock=FixedClock(), busy_timeout=30)
+    count = 0
+
+    def claim(tx: Transaction) -> bool:
+        if tx.lock_control(EVERYTHING).mode is not SafetyMode.EXECUTE:
+            return False
+        tx.drop_lease("claims", str(count))
+        return tx.hold_lease("claims", str(count + 1), now=START, until=START + timedelta(seconds=30))
+
+    say("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    ending = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+    while not ending.done():
+        count += await store.write(claim)
+    await store.close()
 
 
 async def hold(url: str) -> None:

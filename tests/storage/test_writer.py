@@ -15,6 +15,7 @@ import pytest
 from actions.errors import OverloadedError, StorageError
 from actions.models import EVERYTHING, ActionProposal, ActionStatus, Approval, Control, SafetyMode, Via
 from actions.ports import Transaction
+from storage.sqlite import SqliteWriteSession
 from storage.store import SqlStore
 from storage.unit_of_work import SqlTransaction
 from tests.factories import START, FixedClock, a_proposal
@@ -35,7 +36,9 @@ def say(sql: str) -> Callable[[Transaction], None]:
 
 
 def driver(store: SqlStore) -> sqlite3.Connection:
-    found = store._writer._connection.connection.driver_connection
+    session = store._writer._session
+    assert isinstance(session, SqliteWriteSession)
+    found = session._connection.connection.driver_connection
     assert isinstance(found, sqlite3.Connection)
     return found
 

@@ -35,6 +35,16 @@ _TRIGGERS = {
         "proposals_only_go_on BEFORE UPDATE ON proposals WHEN NEW.version < OLD.version OR NEW.fence < OLD.fence"
     ): "version and fence only grow",
 }
+_EMPTYING = {
+    "audit_is_not_emptied BEFORE TRUNCATE ON audit": "the audit log is only added to",
+    "checkpoints_are_not_emptied BEFORE TRUNCATE ON checkpoints": "checkpoints are only added",
+    "approvals_are_not_emptied BEFORE TRUNCATE ON approvals": "an approval is never taken back",
+    "proposals_are_not_emptied BEFORE TRUNCATE ON proposals": "a proposal is never deleted",
+}
+_REFUSE = """
+BEGIN
+    RAISE EXCEPTION USING MESSAGE = TG_ARGV[0], ERRCODE = 'integrity_constraint_violation';
+END"""
 
 
 def upgrade() -> None:
@@ -45,8 +55,40 @@ def upgrade() -> None:
     _control()
     _delivery_tables()
     _once_only_tables()
+    _OF_ITS_OWN[op.get_bind().dialect.name]()
+
+
+def _sqlite_guards() -> None:
     for occasion, refusal in _TRIGGERS.items():
         op.execute(f"CREATE TRIGGER {occasion} BEGIN SELECT RAISE(ABORT, '{refusal}'); END")
+
+
+def _postgresql_guards() -> None:
+    op.execute(f"CREATE FUNCTION operator_refuses() RETURNS trigger LANGUAGE plpgsql AS $${_REFUSE}$$")
+    for occasion, refusal in _TRIGGERS.items():
+        event, _, condition = occasion.partition(" WHEN ")
+        when = f"WHEN ({condition}) " if condition else ""
+        op.execute(f"CREATE TRIGGER {event} FOR EACH ROW {when}EXECUTE FUNCTION operator_refuses('{refusal}')")
+    for occasion, refusal in _EMPTYING.items():
+        op.execute(f"CREATE TRIGGER {occasion} FOR EACH STATEMENT EXECUTE FUNCTION operator_refuses('{refusal}')")
+
+
+def _postgresql_commits() -> None:
+    # What each writer committed last, for when the answer to a COMMIT is lost.
+    op.create_table(
+        "commits",
+        _text("writer", key=True),
+        _number("batch"),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+    )
+
+
+def _postgresql_alone() -> None:
+    _postgresql_guards()
+    _postgresql_commits()
+
+
+_OF_ITS_OWN = {"sqlite": _sqlite_guards, "postgresql": _postgresql_alone}
 
 
 def _diagnosis_tables() -> None:
@@ -275,7 +317,9 @@ def _given(name: str, *, references: str | None = None) -> sa.Column[int]:
 
 
 def _text(name: str, *, null: bool = False, key: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=null, primary_key=key)
+    # In PostgreSQL text compares byte by byte, as in SQLite: a new version of a language's rules breaks no index.
+    kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    return sa.Column(name, kind, nullable=null, primary_key=key)
 
 
 def _number(name: str, *, null: bool = False, key: bool = False, references: str | None = None) -> sa.Column[int]:
