@@ -6,9 +6,9 @@ from actions.ports import Store
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import MemoryKillFiles, Rig
-from tests.storage.conftest import clock, migrated, path, postgresql_url, server, sql_store, store, store_url, url
+from tests.storage.conftest import clock, migrated, path, postgresql_url, server, sql_store, store, url
 
-__all__ = ["clock", "migrated", "path", "postgresql_url", "server", "sql_store", "store", "store_url", "url"]
+__all__ = ["clock", "migrated", "path", "postgresql_url", "server", "sql_store", "store", "url"]
 
 
 @pytest.fixture

@@ -87,20 +87,14 @@ def postgresql_url(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest) -> str | None:
-    """The address of each kind of database; None stands for none."""
+async def store(request: pytest.FixtureRequest, clock: FixedClock) -> AsyncIterator[Store]:
     if request.param == "memory":
-        return None
-    found: str = request.getfixturevalue({"sqlite": "url", "postgresql": "postgresql_url"}[request.param])
-    return found
-
-
-@pytest.fixture
-async def store(store_url: str | None, clock: FixedClock) -> AsyncIterator[Store]:
-    if store_url is None:
         yield MemoryStore()
         return
-    store = await asyncio.to_thread(SqlStore.open, store_url, clock=clock)
+    address = {"sqlite": "url", "postgresql": "postgresql_url"}[request.param]
+    # In a thread, because what makes the first database of a kind waits for it.
+    found: str = await asyncio.to_thread(request.getfixturevalue, address)
+    store = await asyncio.to_thread(SqlStore.open, found, clock=clock)
     yield store
     await store.close()
 
