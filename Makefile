@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+SCALE  ?= 1
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check lock clean
+.PHONY: help demo test check prove lock clean
 
 help:
 	@echo "make demo    a real etcd cluster to break and repair, in your browser; no Slack account needed"
 	@echo "make test    every test, against real etcd, supervisord and chromium"
 	@echo "make check   formatting, lint, types and import direction"
+	@echo "make prove   the large counts: races, crashes, power cuts, kills … (SCALE=0.1 for a tenth)"
 	@echo "make lock    resolve the dependencies anew (maintainers)"
 
 demo: $(VENV)/.demo
@@ -23,6 +25,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+prove: $(VENV)/.dev
+	$(BIN)/python -m tests.prove --scale $(SCALE)
 
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv

@@ -10,13 +10,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Final
 
 import pytest
+
+from tests.seeding import Bug, plant
 
 LIBRARIES: Final = ("alembic.command", "blockbuster", "orjson", "pydantic", "sqlalchemy", "sqlmodel")
 """What takes long to import and is not under test."""
@@ -30,6 +28,11 @@ class Mutant:
     old: str
     new: str
     killed_by: str
+
+    @property
+    def bug(self) -> Bug:
+        """What is planted."""
+        return Bug(module=self.module, old=self.old, new=self.new)
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
@@ -160,38 +163,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
 }
 
 
-class Mutating(SourceFileLoader):
-    """Loads a module with the bug in it."""
-
-    def __init__(self, name: str, path: str, mutant: Mutant) -> None:
-        super().__init__(name, path)
-        self._mutant = mutant
-
-    def get_code(self, fullname: str) -> CodeType:
-        text = Path(self.path).read_text()
-        count = text.count(self._mutant.old)
-        if count != 1:
-            raise ValueError(f"{self._mutant.old!r} stands {count} times in {fullname}")
-        return compile(text.replace(self._mutant.old, self._mutant.new), self.path, "exec")
-
-
-class Finder(MetaPathFinder):
-    """Finds the one module that gets the bug."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != self._mutant.module:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.origin is not None:
-            spec.loader = Mutating(fullname, spec.origin, self._mutant)
-        return spec
-
-
 def tried(name: str) -> tuple[int, str]:
     """Run the test that finds the bug of this name, with the bug in the code; all of them, if no bug has it."""
     tests = [MUTANTS[name].killed_by] if name in MUTANTS else [mutant.killed_by for mutant in MUTANTS.values()]
@@ -200,7 +171,7 @@ def tried(name: str) -> tuple[int, str]:
         if child == 0:
             os.dup2(output.fileno(), sys.stdout.fileno())
             if name in MUTANTS:
-                sys.meta_path.insert(0, Finder(MUTANTS[name]))
+                plant(MUTANTS[name].bug)
             code = pytest.main(["-q", "-p", "no:cacheprovider", *tests])
             sys.stdout.flush()
             os._exit(code)

@@ -1,0 +1,1 @@
+"""The large counts: `make prove`. Each harness first shows that it finds bugs that were put there on purpose."""
