@@ -154,7 +154,7 @@ class ActionExecutor:
             self._publisher.changed()
             log.warning("proposal %d cannot be validated yet: %s", proposal_id, error)
             raise
-        return await self._decide(lambda tx: self._validate(tx, proposal_id, preview))
+        return await self._decide(lambda tx: self._validate(tx, proposal_id, preview), urgent=False)
 
     async def approve_proposal(self, proposal_id: int, *, by: Caller, seen: Seen | None = None) -> ActionProposal:
         """Count one person's approval of exactly what was *seen*; with the last one needed it is approved.
@@ -179,7 +179,9 @@ class ActionExecutor:
             NotAuthorizedError, UnknownProposalError, NotReadyError (it was not cancelled by a person)
         """
         ask = await self._asked(by)
-        refusal = await self._write(lambda tx: self._decisions.explain(tx, proposal_id, ask(), reason.strip()))
+        refusal = await self._write(
+            lambda tx: self._decisions.explain(tx, proposal_id, ask(), reason.strip()), urgent=True
+        )
         if refusal is not None:
             raise refusal
 
@@ -251,7 +253,9 @@ class ActionExecutor:
         deadline = self._clock.monotonic() + self._timing.lease.total_seconds()
         while True:
             try:
-                await self._write(lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()))
+                await self._write(
+                    lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()), urgent=True
+                )
                 break
             except StorageError as error:
                 log.warning("action %d: the result (%s) waits: %s", claimed.id, end.row.event, error)
@@ -369,16 +373,16 @@ class ActionExecutor:
             raise UnknownProposalError(proposal_id)
         return found
 
-    async def _decide(self, work: Callable[[Transaction], T | OperatorError]) -> T:
-        outcome = await self._write(work)
+    async def _decide(self, work: Callable[[Transaction], T | OperatorError], *, urgent: bool = True) -> T:
+        outcome = await self._write(work, urgent=urgent)
         self._publisher.changed()
         if isinstance(outcome, OperatorError):
             raise outcome
         return outcome
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
+    async def _write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         try:
-            return await self._store.write(work)
+            return await self._store.write(work, urgent=urgent)
         except IllegalTransitionError as error:
             data = {"transition": error.transition}
             by = Caller(actor=Actor.system("executor"), via=Via.SYSTEM)

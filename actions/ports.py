@@ -440,15 +440,20 @@ class Transaction(Reader, Protocol):
 class Store(Protocol):
     """The database, as the core sees it."""
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Run *work* in one transaction and return its value after the commit is durable.
 
         *work* must be quick, do no other input or output, and may be run again from the start. If it raises, nothing
         of it is stored and the error is passed on; other units of work are not disturbed. A refusal that must leave an
         audit row is therefore returned, not raised.
 
+        *urgent* is for what a person waits for, what stops, and what a running action needs: it does not wait behind
+        alerts, deliveries and upkeep, and has a queue of its own, so that a flood of those cannot have it refused.
+
         Raises:
-            StorageError: the database is locked, full, read-only or damaged; nothing was stored.
+            StorageError: the database is locked, full, read-only, damaged or out of reach. Its text says whether
+                nothing was recorded, or that the work may or may not have been: a server that was lost during the
+                commit and cannot be asked.
             OverloadedError: too much is waiting; nothing was stored.
         """
         ...

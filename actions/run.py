@@ -73,7 +73,7 @@ class Run:
             self._note(Step(name=name, state="unknown", detail=_told(error)))
             raise
         self._note(Step(name=name, state="done"))
-        await self._store.write(lambda tx: save_steps(tx, self.record))
+        await self._store.write(lambda tx: save_steps(tx, self.record), urgent=True)
         self._publisher.changed()
 
     async def _send(self) -> Done | Ending:
@@ -150,7 +150,8 @@ class Run:
                 held = await self._store.write(
                     lambda tx: tx.renew_lease(
                         self.claimed.id, fence=self.claimed.fence, until=self._clock.now() + self._lease
-                    )
+                    ),
+                    urgent=True,
                 )
             except StorageError as error:
                 log.warning("action %d: the lease could not be renewed: %s", self.claimed.id, error)

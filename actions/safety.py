@@ -174,7 +174,9 @@ class SafetyController:
         reason = _checked_reason(reason, needed_for="`mode execute`" if mode is SafetyMode.EXECUTE else None)
         await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL)
         files = self._kill_files.present()
-        control = await self._store.write(lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope))
+        control = await self._store.write(
+            lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope), urgent=True
+        )
         if mode is SafetyMode.EXECUTE and scope == EVERYTHING:
             self._kill_files.remove(files)
         cancelled = await self.sweep_stopped()
@@ -194,7 +196,9 @@ class SafetyController:
         await self._require(by, Verb.KILL)
         file = self._drop_kill_file()
         try:
-            in_flight = await self._store.write(lambda tx: self._kill(tx, by=by, reason=reason, scope=scope))
+            in_flight = await self._store.write(
+                lambda tx: self._kill(tx, by=by, reason=reason, scope=scope), urgent=True
+            )
         except StorageError as error:
             if file is not None and file not in self._kill_files.present():
                 file = self._drop_kill_file()  # somebody set execute in between

@@ -99,7 +99,7 @@ class StoredReplayCache:
             return True
         key, at = f"slack-signature:{signature}", self._clock.now()
         try:
-            earlier = await self._store.write(lambda tx: tx.take_inbox(key, body_hash="", reply="", at=at))
+            earlier = await self._store.write(lambda tx: tx.take_inbox(key, body_hash="", reply="", at=at), urgent=True)
         except StorageError:
             log.warning("a Slack signature could only be remembered by this process: the database cannot be written")
             return False

@@ -20,12 +20,13 @@ class Request:
     work: Work
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    urgent: bool
 
     @classmethod
-    def here(cls, work: Work) -> "Request":
+    def here(cls, work: Work, *, urgent: bool = False) -> "Request":
         """Make a request whose future belongs to the running loop."""
         loop = asyncio.get_running_loop()
-        return cls(work, loop, loop.create_future())
+        return cls(work, loop, loop.create_future(), urgent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class SqlStore:
             url: see `storage.databases.database_at`.
             clock: dates a backup.
             busy_timeout: seconds to wait for another process's transaction; a click must not wait longer.
-            queue: how many units of work may wait.
+            queue: how many units of work may wait, urgent ones and others counted apart.
             check: look for damage first, and refuse a database that has any.
 
         Raises:
@@ -43,9 +43,9 @@ class SqlStore:
         database.prepare(clock=clock, check=check)
         return cls(database, queue=queue)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """See `actions.ports.Store.write`."""
-        return await self._writer.write(work)
+        return await self._writer.write(work, urgent=urgent)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """See `actions.ports.Store.read`."""

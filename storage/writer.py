@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import queue
 import threading
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,11 +15,10 @@ from storage.engine import driver_says
 from storage.failures import NOTHING
 from storage.handover import Answer, Request, give
 from storage.known import Known
+from storage.lanes import Lanes
 from storage.unit_of_work import SqlTransaction
 
 T = TypeVar("T")
-BATCH: Final = 256
-"""How many units of work share one commit at most."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ class Writer:
         self._database = database
         self._session = database.write_session()
         self._limit = limit
-        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._lanes = Lanes(limit=limit)
         self._thread = threading.Thread(target=self._serve, name="storage-writer", daemon=True)
         self._closed = False
         self._disk_failed: StorageError | None = None
@@ -41,17 +39,16 @@ class Writer:
         """Begin to serve."""
         self._thread.start()
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """See `actions.ports.Store.write`. A caller that is cancelled may still have been served."""
         if self._closed:
             raise StorageError(f"The database {self._database.name} was closed; {NOTHING}. Start operator again.")
-        if self._queue.qsize() >= self._limit:
+        request = Request.here(work, urgent=urgent)
+        if not self._lanes.put(request):
             raise OverloadedError(
                 f"{self._limit:,} changes already wait for the database {self._database.name}; {NOTHING}. "
                 "Try again in a few seconds."
             )
-        request = Request.here(work)
-        self._queue.put(request)
         stored: T = await request.future
         return stored
 
@@ -59,12 +56,12 @@ class Writer:
         """Finish what waits, then close the connection. Nothing can be written afterwards."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
+            self._lanes.close()
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
         try:
-            while (first := self._queue.get()) is not None:
+            while (first := self._lanes.take()) is not None:
                 give(self._serve_batch(first))
         finally:
             self._session.close()
@@ -74,13 +71,14 @@ class Writer:
             connection = self._begin()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             # Whoever queued up meanwhile has waited for the lock just as long.
-            return self._refuse([first, *self._waiting(self._limit)], error)
-        batch = [first, *self._waiting(BATCH - 1)]
+            return self._refuse([first, *iter(self._lanes.take_waiting, None)], error)
+        batch: list[Request] = []
         answers: list[Answer] = []
         known = Known()
         try:
-            for request in batch:
-                answers.append(self._attempt(request, connection, known))  # noqa: PERF401 - those made before an error still count
+            for request in self._lanes.batch(first):
+                batch.append(request)
+                answers.append(self._attempt(request, connection, known))
             self._session.commit()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             self._roll_back(error)
@@ -120,16 +118,3 @@ class Writer:
         if not isinstance(translated, StorageError):
             log.error("the writer met an error of its own", exc_info=error)
         return [Answer(request=request, error=StorageError(str(translated))) for request in requests]
-
-    def _waiting(self, limit: int) -> list[Request]:
-        found: list[Request] = []
-        while len(found) < limit:
-            try:
-                request = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if request is None:
-                self._queue.put(None)  # closing comes after what waits
-                break
-            found.append(request)
-        return found

@@ -73,7 +73,7 @@ class MemoryStore:
         self.failure: StorageError | None = None
         self.writes = 0
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:  # noqa: ARG002 - nobody waits
         await asyncio.sleep(0)  # like a real one, so that others get their turn
         if self.failure is not None:
             raise self.failure

@@ -126,7 +126,9 @@ class Commands:
     async def _require_first_time(self, call: CommandCall) -> None:
         # Slack may deliver a command again around a reconnect; by then somebody may have stopped everything.
         at = self._clock.now()
-        earlier = await self._store.write(lambda tx: tx.take_inbox(call.key, body_hash="", reply="", at=at))
+        earlier = await self._store.write(
+            lambda tx: tx.take_inbox(call.key, body_hash="", reply="", at=at), urgent=True
+        )
         if earlier is not None:
             raise ConflictError(
                 "This command was received before; nothing was changed. `/operator status` shows the mode."

@@ -88,7 +88,7 @@ class _Teller:
         at = self._clock.now()
         ref = f"{payload['channel']}:{payload['user']}:{at.timestamp()}"
         try:
-            await self._store.write(lambda tx: tx.enqueue(OutboxKind.NOTICE, ref, at=at, payload=payload))
+            await self._store.write(lambda tx: tx.enqueue(OutboxKind.NOTICE, ref, at=at, payload=payload), urgent=True)
         except StorageError as error:
             log.warning("a refusal could not be queued, and is said at once: %s", error)
             return False

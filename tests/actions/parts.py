@@ -110,11 +110,11 @@ class Faulty:
         """Count anew, and refuse these."""
         self.refused, self.all, self.count = set(refused), all_of_them, 0
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, *, urgent: bool = False) -> Any:
         self.count += 1
         if self.all or self.count in self.refused:
             raise StorageError("The database is locked by another connection; nothing was recorded. Try again.")
-        return await self._store.write(work)
+        return await self._store.write(work, urgent=urgent)
 
     async def read(self, query: Any) -> Any:
         return await self._store.read(query)
@@ -128,9 +128,9 @@ class Slow:
         self._clock = clock
         self._seconds = seconds
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, *, urgent: bool = False) -> Any:
         self._clock.advance(self._seconds)
-        return await self._store.write(work)
+        return await self._store.write(work, urgent=urgent)
 
     async def read(self, query: Any) -> Any:
         return await self._store.read(query)

@@ -173,8 +173,8 @@ class Unreadable:
         self._store = store
         self.dark = False
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._store.write(work)
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+        return await self._store.write(work, urgent=urgent)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         if self.dark:
@@ -636,9 +636,9 @@ class Interrupting:
         self.calls = 0
         self.task: asyncio.Task[Any] | None = None
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         self._count()
-        return await self._store.write(work)
+        return await self._store.write(work, urgent=urgent)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         self._count()

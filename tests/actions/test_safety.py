@@ -54,9 +54,9 @@ class Watched:
         self._look = look
         self.seen: list[object] = []
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         self.seen.append(self._look())
-        return await self._store.write(work)
+        return await self._store.write(work, urgent=urgent)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         return await self._store.read(query)
@@ -307,7 +307,7 @@ class Overtaken:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:  # noqa: ARG002 - the signature of a store
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:  # noqa: ARG002 - the signature of a store
         await self._rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="did not see the kill")
         raise StorageError("The database cannot grow, the disk is full; nothing was recorded.")
 

@@ -215,8 +215,8 @@ class Between:
         self._rig = rig
         self._act: Callable[[], Awaitable[object]] | None = act
 
-    async def write(self, work: Any) -> Any:
-        value = await self._rig.store.write(work)
+    async def write(self, work: Any, *, urgent: bool = False) -> Any:
+        value = await self._rig.store.write(work, urgent=urgent)
         act, self._act = self._act, None
         if act is not None:
             await act()

@@ -27,10 +27,10 @@ class Counted(MemoryStore):
     lines = 0
     error: StorageError | None = None
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, *, urgent: bool = False) -> Any:
         if self.error is not None:
             raise self.error
-        return await super().write(work)
+        return await super().write(work, urgent=urgent)
 
     async def read(self, query: Any) -> Any:
         def counting(reader: Reader) -> Any:

@@ -77,10 +77,10 @@ class Failing(MemoryStore):
 
     error: OperatorError | None = None
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, *, urgent: bool = False) -> Any:
         if self.error is not None:
             raise self.error
-        return await super().write(work)
+        return await super().write(work, urgent=urgent)
 
 
 @dataclass
