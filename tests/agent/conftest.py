@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.actions.conftest import clock, memory_rig, migrated, path, rig, sql_store, store, url
+from tests.actions.conftest import clock, memory_rig, migrated, path, postgresql_url, rig, server, sql_store, store, url
 from tests.agent.rack import Rack
 from tests.rig import Rig
 
-__all__ = ["clock", "memory_rig", "migrated", "path", "rig", "sql_store", "store", "url"]
+__all__ = ["clock", "memory_rig", "migrated", "path", "postgresql_url", "rig", "server", "sql_store", "store", "url"]
 
 
 @pytest.fixture
