@@ -1,8 +1,8 @@
-"""The composition root: builds everything from the settings. Nothing else imports storage."""
+"""The composition root: builds everything from the settings. Storage is built here and in `bot.reach` alone."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from actions.attempt import Attempts
 from actions.auditor import ActionAuditor
 from actions.errors import ConfigurationError
 from actions.executor import ActionExecutor, Timing
-from actions.models import Checkpoint, SafetyMode
 from actions.policy import ConfiguredPolicy
 from actions.ports import Clock, Directory, KillFiles, Publisher, Store
 from actions.reconcile import Reconciler
@@ -20,15 +19,13 @@ from actions.registry import ActionRegistry
 from actions.safety import SafetyController, introduce
 from actions.subject import Subject
 from actions.sweeper import Sweeper
-from bot.identity import LocalDirectory
+from bot.local_directory import LocalDirectory
+from bot.reach import build_auditor, build_kill_files, build_policy, build_safety
 from bot.settings import Settings
 from bot.signals import Signals
 from bot.subjects import build_subjects
 from bot.system import ButtonKey, SystemClock, SystemEntropy, process_owner
-from storage.audit_verify import Verification, verify
-from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
-from storage.witness import Testimony, WitnessFile, read_testimony
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +49,6 @@ class Parts:
     buttons: ButtonKey
     publisher: Publisher
     owner: str
-
-
-class Ceiling:
-    """`KillFiles` of a configuration that says observe: it holds this host back, whatever is stored."""
-
-    NAME = 'mode_ceiling = "observe" in the configuration'
-
-    def __init__(self, files: KillFiles) -> None:
-        self._files = files
-
-    def drop(self) -> str:
-        """See `KillFiles.drop`."""
-        return self._files.drop()
-
-    def present(self) -> Sequence[str]:
-        """See `KillFiles.present`."""
-        return [self.NAME, *self._files.present()]
-
-    def remove(self, names: Collection[str]) -> None:
-        """See `KillFiles.remove`."""
-        self._files.remove([name for name in names if name != self.NAME])
 
 
 @asynccontextmanager
@@ -182,55 +158,6 @@ async def assembled(
     )
 
 
-@asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[Store]:
-    """Open the database alone, for commands that only read."""
-    store = await asyncio.to_thread(SqlStore.open, settings.database, clock=SystemClock())
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def build_policy(settings: Settings) -> ConfiguredPolicy:
-    """Return the policy that the settings describe."""
-    return ConfiguredPolicy(settings.grants())
-
-
-def build_kill_files(settings: Settings) -> KillFiles:
-    """Return what can hold this host back: the kill files, and a configuration that says observe."""
-    files = DirectoryKillFiles(settings.state_dir, entropy=SystemEntropy())
-    return Ceiling(files) if settings.mode_ceiling is SafetyMode.OBSERVE else files
-
-
-def build_auditor(settings: Settings, store: Store) -> ActionAuditor:
-    """Return the auditor over *store*, with this host's witness file."""
-    return ActionAuditor(store=store, witness=WitnessFile(witness_path(settings)), clock=SystemClock())
-
-
-def build_safety(settings: Settings, store: Store, *, directory: Directory, publisher: Publisher) -> SafetyController:
-    """Return the controller of the mode; it needs neither subjects nor Slack."""
-    return SafetyController(
-        store=store,
-        kill_files=build_kill_files(settings),
-        policy=build_policy(settings),
-        directory=directory,
-        auditor=build_auditor(settings, store),
-        clock=SystemClock(),
-        publisher=publisher,
-    )
-
-
-async def verify_audit(settings: Settings, checkpoints: Sequence[Checkpoint]) -> Verification:
-    """Recompute the audit log and compare it with the tables and with what witnesses kept."""
-    return await asyncio.to_thread(verify, settings.database, checkpoints)
-
-
-def read_witness(path: Path) -> Testimony:
-    """Return what a witness file, or any text with its lines (an export of the channel), says. Raises `OSError`."""
-    return read_testimony(path.read_text(encoding="utf-8", errors="replace"))
-
-
 def prepare_state_dir(path: Path) -> None:
     """Make the directory with mode 0700, or refuse one that others can enter. Raises `ConfigurationError`."""
     try:
@@ -239,11 +166,6 @@ def prepare_state_dir(path: Path) -> None:
         raise ConfigurationError(f"state_dir {path} cannot be made ({error.strerror}). Set another one.") from error
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(f"state_dir {path} can be entered by others. Run: chmod 700 {path}")
-
-
-def witness_path(settings: Settings) -> Path:
-    """Return where this host's own witness file lies."""
-    return settings.state_dir / "witness.log"
 
 
 def _timing(settings: Settings) -> Timing:

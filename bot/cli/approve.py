@@ -16,10 +16,11 @@ from bot.cli.caller import caller
 from bot.cli.look import dossier_of, print_plan
 from bot.cli.output import clean, note, print_json, say
 from bot.housekeeping import RUN_LEASE
+from bot.reach import reading
 from bot.settings import load
 from bot.system import SystemClock
 from bot.views.headline import headline
-from bot.wiring import Parts, opened, reading
+from bot.wiring import Parts, opened
 
 LOOK: Final = 0.2
 PATIENCE: Final = 60.0

@@ -12,11 +12,11 @@ from actions.models import AuditEvent
 from actions.ports import Reader
 from bot.action_json import audit_json
 from bot.cli.output import clean, literal, note, print_json, print_json_line, print_table, say
+from bot.reach import read_witness, reading, verify_audit, witness_path
 from bot.settings import Settings, load
 from bot.settings_values import duration
 from bot.system import SystemClock
 from bot.views.times import moment
-from bot.wiring import read_witness, reading, verify_audit, witness_path
 
 _PAGE: Final = 1_000
 _HEADINGS: Final = ("SEQ", "AT", "ACTION", "EVENT", "ACTOR", "VIA", "DATA")

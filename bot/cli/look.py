@@ -12,12 +12,12 @@ from actions.models import ActionProposal, ActionStatus
 from actions.ports import Dossier, Reader, Store
 from bot.action_json import action_json
 from bot.cli.output import clean, literal, note, print_json, print_table, say, whole
+from bot.reach import reading
 from bot.settings import load
 from bot.system import SystemClock
 from bot.views.headline import headline
 from bot.views.parameters import spelled
 from bot.views.times import duration, moment
-from bot.wiring import reading
 
 _HEADINGS: Final = ("ID", "STATUS", "PROPOSED", "AGE", "RISK", "ACTION", "TARGET", "DETAIL")
 

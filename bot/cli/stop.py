@@ -14,11 +14,11 @@ from actions.safety import SafetyController, Stopped
 from bot.cli.caller import caller
 from bot.cli.output import clean, literal, note, print_json, print_table, say
 from bot.local_directory import LocalDirectory
+from bot.reach import build_kill_files, build_safety, reading
 from bot.settings import Settings, load
 from bot.settings_sources import likely_state_dir
 from bot.signals import Signals
 from bot.views.times import moment
-from bot.wiring import build_kill_files, build_safety, reading
 
 KILL_FILE_ONLY: Final = 4
 

@@ -6,8 +6,9 @@ import pytest
 
 from actions.errors import ConfigurationError, NotAllowedError, StorageError
 from actions.models import EVERYTHING, SafetyMode
+from bot.reach import Ceiling, witness_path
 from bot.settings import Settings
-from bot.wiring import Ceiling, Parts, opened, prepare_state_dir, witness_path
+from bot.wiring import Parts, opened, prepare_state_dir
 from tests.bot.running import ANN, built_bot, local_workspace, settings_for
 from tests.rig import ANN_CLI, MemoryKillFiles
 
