@@ -90,7 +90,7 @@ class Readiness:
 
     preview: Preview
     read_at: datetime
-    """When the target was about to be read."""
+    """When the target had answered."""
     standings: Mapping[str, Standing]
 
 
@@ -145,7 +145,10 @@ class Attempts:
         return self._ended(tx, current, finished, end, self.caller, at)
 
     def lose_lease(self, tx: Transaction, proposal_id: int, at: datetime, *, owner_is_dead: bool = False) -> bool:
-        """Give up on an attempt whose owner is dead or silent; its late answer will be refused by the fence."""
+        """Give up on an attempt whose owner is dead or silent; its late answer will be refused by the fence.
+
+        An owner that is only silent may wake up in the middle of a call: `lease_until` is then when that call is over.
+        """
         proposal = tx.proposal(proposal_id)
         if proposal is None or proposal.status is not EXECUTING:
             return False
@@ -158,16 +161,25 @@ class Attempts:
             proposal,
             by=RECONCILER,
             at=at,
-            changes={"fence": proposal.fence + 1, "detail": detail},
+            changes={
+                "fence": proposal.fence + 1,
+                "detail": detail,
+                "lease_until": at if owner_is_dead else at + self._may_still_send(proposal),
+            },
             data={"why": "lease", **_record_digest(tx, proposal)},
         )
         return moved is not None
 
     def settle(self, tx: Transaction, seen: ActionProposal, verdict: Verdict, *, at: datetime) -> bool:
-        """Settle an unknown outcome by what two equal observations showed; False if it changed meanwhile."""
+        """Settle an unknown outcome by what two equal observations showed; False if it changed meanwhile.
+
+        What has not happened, or only in part, is not settled while a silent owner may still send the rest.
+        """
         proposal = tx.proposal(seen.id)
         record = tx.record(seen.id)
         if proposal is None or record is None or proposal.status is not UNKNOWN or proposal.fence != seen.fence:
+            return False
+        if verdict.happened is not Happened.YES and proposal.lease_until is not None and at < proposal.lease_until:
             return False
         outcome = _outcome(verdict.happened, record)
         detail = f"Its outcome was unknown; looking twice showed that it {_IN_WORDS[outcome]}."
@@ -181,6 +193,10 @@ class Attempts:
         tx.save_record(settled)
         return self._ended(tx, proposal, settled, end, RECONCILER, at)
 
+    def _may_still_send(self, proposal: ActionProposal) -> timedelta:
+        definition = self.registry.find(proposal.action_name)
+        return timedelta(seconds=definition.timeout) if definition is not None else self.lease
+
     def _ended(
         self, tx: Transaction, proposal: ActionProposal, record: ActionRecord, end: Ending, by: Caller, at: datetime
     ) -> bool:
@@ -190,7 +206,8 @@ class Attempts:
             proposal,
             by=by,
             at=at,
-            changes={"outcome": end.outcome, "detail": end.detail},
+            # Whoever writes this sends nothing more.
+            changes={"outcome": end.outcome, "detail": end.detail, "lease_until": at},
             data={"outcome": end.outcome, "detail": end.detail, "record": record.row_digest()},
         )
         return moved is not None
@@ -205,6 +222,7 @@ class Attempts:
         return (
             require_live(tx, proposal, self.kill_files, now=at)
             or self._unready(tx, proposal, ready, at)
+            or self._unchecked(tx, proposal, ready)
             or self._denied(tx, proposal, ready, at)
             or self._stale(tx, proposal, ready, at)
             or _busy(tx, proposal)
@@ -219,6 +237,15 @@ class Attempts:
             return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
         if counted(tx, proposal) < proposal.required_approvals:
             return NotReadyError(proposal.id, proposal.status, "run with too few approvals")
+        return None
+
+    def _unchecked(self, tx: Transaction, proposal: ActionProposal, ready: Readiness) -> OperatorError | None:
+        for approval in tx.approvals(proposal.id):
+            standing = ready.standings.get(approval.actor, UNHEARD_OF)
+            if not standing.known:
+                return NotReadyError(
+                    proposal.id, proposal.status, f"run before {approval.person} was checked again: {standing.problem}"
+                )
         return None
 
     def _denied(
@@ -274,7 +301,7 @@ class Attempts:
         return Claim(proposal=claimed, record=record)
 
 
-UNHEARD_OF = Standing(active=False, full_member=False, problem="the account could not be checked")
+UNHEARD_OF = Standing(active=False, full_member=False, problem="the approval came in just now", known=False)
 
 
 def drift_of(stored: Mapping[str, Json], now: Mapping[str, Json]) -> str:

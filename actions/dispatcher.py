@@ -25,6 +25,7 @@ class Dispatcher:
         self._executor = executor
         self._news = asyncio.Event()
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._tries: dict[int, int] = {}
 
     def wake(self) -> None:
         """Look for approved proposals now."""
@@ -46,8 +47,12 @@ class Dispatcher:
 
     async def dispatch(self) -> None:
         """Start every approved proposal that is not being run by this process yet."""
-        for proposal_id in await self._store.read(self._approved):
+        approved = await self._store.read(self._approved)
+        self._tries = {proposal_id: tries for proposal_id, tries in self._tries.items() if proposal_id in approved}
+        # What has to wait for its target takes turns with what has not been tried yet.
+        for proposal_id in sorted(approved, key=lambda one: self._tries.get(one, 0)):
             if proposal_id not in self._running and len(self._running) < AT_ONCE:
+                self._tries[proposal_id] = self._tries.get(proposal_id, 0) + 1
                 task = asyncio.create_task(self._execute(proposal_id), name=f"action {proposal_id}")
                 self._running[proposal_id] = task
                 task.add_done_callback(partial(self._done, proposal_id))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
@@ -162,7 +162,7 @@ class ActionExecutor:
         A repeated delivery of the same interaction changes nothing and gets the first answer.
 
         Raises:
-            NotAllowedError, ConflictError, NotFoundError, StorageError; each after its audit line is stored
+            NotAllowedError, ConflictError, NotFoundError, StorageError; what was denied stands in the audit log by then
         """
         ask = await self._asked(by, seen)
         return await self._decide(lambda tx: self._decisions.approve(tx, proposal_id, ask()))
@@ -211,8 +211,7 @@ class ActionExecutor:
 
     async def _claim(self, proposal_id: int) -> Claim:
         proposal = await self._proposal(proposal_id)
-        read_at = self._clock.now()
-        preview, standings = await asyncio.gather(self._preview(proposal), self._standings(proposal_id))
+        (preview, read_at), standings = await asyncio.gather(self._read(proposal), self._standings(proposal_id))
         ready = Readiness(preview=preview, read_at=read_at, standings=standings)
         claiming = asyncio.ensure_future(
             self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
@@ -337,6 +336,9 @@ class ActionExecutor:
         # Once: it is tried again every second, and the card would say the same.
         if tx.message(OutboxKind.CARD, str(proposal_id)) is None:
             tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now())
+
+    async def _read(self, proposal: ActionProposal) -> tuple[Preview, datetime]:
+        return await self._preview(proposal), self._clock.now()
 
     async def _preview(self, proposal: ActionProposal) -> Preview:
         changed = why_not_offered(self._registry, proposal)

@@ -92,6 +92,8 @@ class Standing:
     full_member: bool
     problem: str = ""
     """Why not, in words a person understands; empty if active and a full member."""
+    known: bool = True
+    """False: nobody could say. That refuses a click, but takes back no approval that was given before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class Directory(Protocol):
     async def standing(self, actor: Actor) -> Standing:
         """Return what is known of *actor*: cached for at most 60 s, a cold look-up at most 1 s.
 
-        A look-up that fails or times out answers "not active", with the problem in words: doubt refuses.
+        A look-up that fails or times out answers "not active, not known", with the problem in words: doubt refuses.
         """
         ...
 

@@ -12,6 +12,7 @@ from actions.lifecycle import EXECUTING, UNKNOWN
 from actions.models import ActionProposal
 from actions.ports import Clock, Publisher, Store
 from actions.registry import ActionDefinition, ActionRegistry, Happened, Verdict
+from actions.together import together
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,7 @@ class Reconciler:
         now = self._clock.now()
         await self._give_up(await self._store.read(lambda reader: reader.leases_run_out(now, BATCH)))
         unknown = await self._store.read(lambda reader: reader.proposals(statuses=[UNKNOWN], limit=BATCH))
-        settled = [await self._settle(proposal) for proposal in unknown]
-        return sum(settled)
+        return sum(await together(self._settle, unknown))
 
     async def _settle(self, proposal: ActionProposal) -> bool:
         try:

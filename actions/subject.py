@@ -31,6 +31,10 @@ class Finding:
     output: DiagnosisOutput
 
 
+def _can_tell(_seen: Observation, _target: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule(Generic[O_contra]):
     """One way a subject can be broken. Rules are tried in order; the first that finds something speaks."""
@@ -42,6 +46,11 @@ class Rule(Generic[O_contra]):
     """What would show that this diagnosis is mistaken."""
     hold: float = 0.0
     """Seconds that the violation must last before it is reported; for states that pass by themselves."""
+    can_tell: Callable[[O_contra, str], bool] = _can_tell
+    """Whether an observation that does not show the violation on this target shows that it is gone.
+
+    It does not where the source was silent: then the ticket stays open.
+    """
 
 
 class Subject(Protocol):

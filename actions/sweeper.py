@@ -6,8 +6,10 @@ from typing import Final
 from actions.errors import OperatorError
 from actions.executor import ActionExecutor
 from actions.lifecycle import EXPIRE, PENDING, PROPOSED
+from actions.models import ActionProposal
 from actions.ports import Clock, Publisher, Store, Transaction
 from actions.safety import SWEEPER, SafetyController, is_overdue, lock
+from actions.together import together
 from actions.transitions import transition
 
 log = logging.getLogger(__name__)
@@ -49,10 +51,12 @@ class Sweeper:
 
     async def _validate(self) -> None:
         waiting = await self._store.read(lambda reader: reader.proposals(statuses=[PROPOSED], limit=BATCH))
-        for proposal in waiting:
-            try:
-                await self._executor.validate_proposal(proposal.id)
-            except OperatorError as error:
-                log.info("proposal %d is still not validated: %s", proposal.id, error)
-            except Exception:  # boundary: a fault in one subject must not keep the others from being validated
-                log.exception("proposal %d cannot be validated", proposal.id)
+        await together(self._validate_one, waiting)
+
+    async def _validate_one(self, proposal: ActionProposal) -> None:
+        try:
+            await self._executor.validate_proposal(proposal.id)
+        except OperatorError as error:
+            log.info("proposal %d is still not validated: %s", proposal.id, error)
+        except Exception:  # boundary: a fault in one subject must not keep the others from being validated
+            log.exception("proposal %d cannot be validated", proposal.id)

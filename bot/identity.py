@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.models import Actor, ActorKind
 from actions.ports import Clock, Standing
-from bot.local_directory import MEMBER, LocalDirectory, refused
+from bot.local_directory import MEMBER, LocalDirectory, refused, unknown
 from bot.slack_errors import error_code
 
 __all__ = ["LocalDirectory", "PeopleDirectory", "SlackDirectory", "build_directory"]
@@ -72,7 +72,7 @@ class SlackDirectory:
                 # Shielded, so that one impatient person does not end the look-up for others, or for the next click.
                 return (await asyncio.shield(self._ask(user_id))).standing
         except TimeoutError:
-            return refused("Slack did not say in time who you are. Wait a few seconds and try again")
+            return unknown("Slack did not say in time who you are. Wait a few seconds and try again")
 
     async def warm(self, actors: Iterable[Actor]) -> None:
         """Ask about these people now, so that their clicks need not wait. Never fails."""
@@ -99,14 +99,14 @@ class SlackDirectory:
             code = error_code(error)
             if code not in _DEFINITE:
                 return _Answer(
-                    refused(f"Slack could not say who you are ({code}). Try again in a minute"), asked_at, False
+                    unknown(f"Slack could not say who you are ({code}). Try again in a minute"), asked_at, False
                 )
             answer = _Answer(refused("Slack does not know your account"), asked_at, True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = f"Slack could not be asked who you are ({type(error).__name__}). Try again in a minute"
-            return _Answer(refused(why), asked_at, False)
+            return _Answer(unknown(why), asked_at, False)
         except (ValidationError, KeyError, TypeError):
-            return _Answer(refused("Slack's answer about your account could not be read"), asked_at, False)
+            return _Answer(unknown("Slack's answer about your account could not be read"), asked_at, False)
         else:
             answer = _Answer(self._judged(user_id, user), asked_at, True)
         self._remember(user_id, answer)

@@ -17,12 +17,17 @@ class LocalDirectory:
             case ActorKind.CLI:
                 return MEMBER
             case ActorKind.SLACK:
-                return refused(
+                return unknown(
                     "this process cannot ask Slack who that is (SLACK_BOT_TOKEN is not set here). "
                     "`operator run` can: start it, or set the token"
                 )
             case _:
                 return refused("only people have accounts")
+
+
+def unknown(problem: str) -> Standing:
+    """Return the standing of somebody about whom nobody could be asked, and why."""
+    return Standing(active=False, full_member=False, problem=problem, known=False)
 
 
 def refused(problem: str) -> Standing:

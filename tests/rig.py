@@ -121,8 +121,11 @@ class KnownPeople:
 
     def __init__(self) -> None:
         self.gone: set[str] = set()
+        self.unreachable = False
 
     async def standing(self, actor: Actor) -> Standing:
+        if self.unreachable:
+            return Standing(active=False, full_member=False, problem="Slack did not answer", known=False)
         if str(actor) in self.gone:
             return Standing(active=False, full_member=False, problem="your account is deactivated")
         return Standing(active=True, full_member=True)

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from actions.agent.intake import Intake, Receipt, Submission
 from actions.agent.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
+from actions.agent.unreachable import HOLD, UNREACHABLE, unreachable
 from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket
 from actions.errors import OperatorError, TargetUnavailableError
 from actions.executor import ActionExecutor
@@ -32,6 +33,15 @@ class _Due:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one observation shows."""
+
+    found: Found
+    is_gone: Callable[[Ticket], bool]
+    """Whether an open ticket that is not in `found` is known to be over."""
+
+
 class AgentRunner:
     """Polls subjects and diagnoses what is wrong. With no executor it only observes and diagnoses."""
 
@@ -51,8 +61,9 @@ class AgentRunner:
         self._store = store
         self._clock = clock
         self._interval = interval
-        self._holds: Mapping[str, float] = {
-            f"{subject.name}:{rule.id}": rule.hold for subject in self._subjects for rule in subject.rules
+        self._holds: Mapping[tuple[str, str], float] = {
+            **{(subject.name, UNREACHABLE): HOLD for subject in self._subjects},
+            **{(subject.name, rule.id): rule.hold for subject in self._subjects for rule in subject.rules},
         }
         self._intake = Intake(
             store=store,
@@ -72,14 +83,19 @@ class AgentRunner:
 
     async def poll(self, subject: Subject) -> Receipt | None:
         """Observe once; hand in a diagnosis if one is due, and return what became of it."""
+        look = await self._look(subject)
+        due = await self._store.write(lambda tx: self._due(tx, subject.name, look))
+        return await self._diagnose(due) if due is not None else None
+
+    async def _look(self, subject: Subject) -> Look:
         try:
             observation = await subject.observe()
         except TargetUnavailableError as error:
             log.warning("%s cannot be observed: %s", subject.name, error)
-            return None
-        found = findings(subject.name, subject.rules, observation)
-        due = await self._store.write(lambda tx: self._due(tx, subject.name, found))
-        return await self._diagnose(due) if due is not None else None
+            finding = unreachable(subject.name, str(error), self._clock.now())
+            key = ticket_key(subject.name, UNREACHABLE, finding.target)
+            return Look(found={key: (UNREACHABLE, finding)}, is_gone=lambda _: False)
+        return look_at(subject.name, subject.rules, observation)
 
     async def _poll_for_ever(self, subject: Subject) -> None:
         while True:
@@ -91,12 +107,12 @@ class AgentRunner:
                 log.exception("polling %s failed", subject.name)
             await self._clock.sleep(self._interval)
 
-    def _due(self, tx: Transaction, subject: str, found: Found) -> _Due | None:
+    def _due(self, tx: Transaction, subject: str, look: Look) -> _Due | None:
         now = self._clock.now()
-        update(tx, subject, found, by=AGENT, at=now)
-        for key, (rule, finding) in found.items():
+        update(tx, subject, look.found, is_gone=look.is_gone, by=AGENT, at=now)
+        for key, (rule, finding) in look.found.items():
             ticket = tx.ticket(key)
-            if ticket is None or now < ticket.opened_at + timedelta(seconds=self._holds[f"{subject}:{rule}"]):
+            if ticket is None or now < ticket.opened_at + timedelta(seconds=self._holds[subject, rule]):
                 continue
             mode, epoch = effective(tx, subject).mode, combined_epoch(tx, subject)
             # The first thing that is wrong speaks; what it hides comes up once it is repaired.
@@ -128,11 +144,23 @@ def _said(finding: Finding, stored: Diagnosis | None) -> DiagnosisOutput:
     return stored.output if stored is not None else finding.output
 
 
-def findings(subject: str, rules: Sequence[Rule[Any]], observation: Observation) -> Found:
-    """Return everything the rules find in *observation*, in their order; pure."""
+def look_at(subject: str, rules: Sequence[Rule[Any]], observation: Observation) -> Look:
+    """Return what the rules find in *observation*, in their order. A rule that fails finds nothing and ends nothing."""
     found: dict[str, tuple[str, Finding]] = {}
+    failed: set[str] = set()
     for rule in rules:
-        finding = rule.check(observation)
+        try:
+            finding = rule.check(observation)
+        except Exception:  # boundary: a fault in one rule must not silence the others
+            log.exception("%s: the rule %s failed", subject, rule.id)
+            failed.add(rule.id)
+            continue
         if finding is not None:
             found[ticket_key(subject, rule.id, finding.target)] = (rule.id, finding)
-    return found
+    by_id = {rule.id: rule for rule in rules if rule.id not in failed}
+
+    def is_gone(ticket: Ticket) -> bool:
+        rule = by_id.get(ticket.rule)
+        return ticket.rule not in failed and (rule is None or rule.can_tell(observation, ticket.target))
+
+    return Look(found, is_gone)

@@ -1,6 +1,6 @@
 """Tickets: one per violated invariant, kept by what each observation shows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,7 +27,9 @@ def ticket_key(subject: str, rule: str, target: str) -> str:
     return f"{subject}:{rule}:{target}"
 
 
-def update(tx: Transaction, subject: str, found: Found, *, by: Caller, at: datetime) -> None:
+def update(
+    tx: Transaction, subject: str, found: Found, *, is_gone: Callable[[Ticket], bool], by: Caller, at: datetime
+) -> None:
     """Open, count, reopen and resolve the tickets of *subject* according to one observation.
 
     What was proposed for a violation that is gone, and is still pending, is withdrawn.
@@ -35,7 +37,7 @@ def update(tx: Transaction, subject: str, found: Found, *, by: Caller, at: datet
     for key, (rule, finding) in found.items():
         tx.save_ticket(_seen(tx.ticket(key), key, subject, rule, finding.target, at))
     for ticket in tx.tickets(subject=subject):
-        if ticket.key not in found:
+        if ticket.key not in found and is_gone(ticket):
             tx.save_ticket(replace(ticket, status=TicketStatus.RESOLVED, resolved_at=at))
             _withdraw(tx, ticket, by, at)
 

@@ -330,6 +330,23 @@ class TestWhoDecides:
         assert await status(rig.store, proposal_id) == "cancelled(denied_by_policy)"
         assert rig.target.ledger.total() == 0
 
+    async def test_a_directory_that_does_not_answer_takes_back_no_approval(self, rig: Rig) -> None:
+        proposal_id = await rig.approved("a")
+        rig.directory.unreachable = True
+        with pytest.raises(NotReadyError, match="before ann was checked again: Slack did not answer"):
+            await rig.executor.execute_proposal(proposal_id)
+        assert await status(rig.store, proposal_id) == "approved"
+
+        rig.directory.unreachable = False
+        assert (await rig.executor.execute_proposal(proposal_id)).status.value == "completed"
+
+    async def test_a_directory_that_does_not_answer_lets_nobody_approve(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a")
+        rig.directory.unreachable = True
+
+        with pytest.raises(NotAuthorizedError, match="Slack did not answer"):
+            await rig.executor.approve_proposal(proposal_id, by=ANN)
+
     async def test_whoever_was_taken_off_the_list_since_cannot_have_approved(self, rig: Rig) -> None:
         proposal_id = await rig.approved("a")
         stricter = ConfiguredPolicy(Grants(verbs={}, approvals=DEFAULT_APPROVALS))

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from actions.dispatcher import Dispatcher
-from actions.errors import StorageError
+from actions.errors import StorageError, TargetUnavailableError
 from actions.executor import ActionExecutor
-from actions.models import Actor, SafetyMode
+from actions.models import ActionProposal, Actor, SafetyMode
 from actions.ports import Standing, Store
 from actions.registry import ActionRegistry
 from tests.actions.machine import Machine, approved_rebuild
@@ -74,6 +74,21 @@ async def test_what_is_approved_while_it_waits_runs_when_it_is_called(rig: Rig) 
         dispatcher.wake()
 
         await until_status(rig, proposal_id, "completed(confirmed)")
+
+
+async def test_what_waits_for_its_target_does_not_keep_others_from_running(memory_rig: Rig) -> None:
+    class Stuck:
+        """Runs number 41 alone; the others stay approved."""
+
+        async def execute_proposal(self, proposal_id: int) -> ActionProposal:
+            if proposal_id <= 40:
+                raise TargetUnavailableError("down")
+            return await memory_rig.executor.execute_proposal(proposal_id)
+
+    ids = [await memory_rig.approved(f"i{number}") for number in range(41)]
+
+    async with dispatching(memory_rig, cast(ActionExecutor, Stuck())):
+        await until_status(memory_rig, ids[-1], "completed(confirmed)")
 
 
 async def test_what_another_process_approved_is_found_within_a_second_or_two(memory_rig: Rig) -> None:

@@ -17,6 +17,7 @@ from tests.actions.mutants import MUTANTS
 ROOT: Final = Path(__file__).parent.parent.parent
 AT_ONCE: Final = 2
 NONE: Final = "no bug"
+pytestmark = pytest.mark.timeout(300)  # all the bugs are tried before the first test
 Outcomes: TypeAlias = Mapping[str, tuple[int, str]]
 
 

@@ -11,6 +11,9 @@ from tests.actions.parts import audit, executor_over, require_sound, status, sto
 from tests.factories import FixedClock
 from tests.rig import ANN, Rig
 
+CALL = 30
+"""Seconds that the rig's actions may take at most."""
+
 
 async def lost(rig: Rig, item: str = "a", *, applied: bool) -> int:
     """An action whose answer was lost."""
@@ -166,6 +169,8 @@ class TestGivingUp:
     async def test_an_attempt_without_heartbeat_is_given_up_and_looked_at(self, rig: Rig, clock: FixedClock) -> None:
         proposal_id = await abandoned(rig)
         clock.advance(31)
+        await rig.reconciler.reconcile()
+        clock.advance(CALL)
 
         assert await rig.reconciler.reconcile() == 1
 
@@ -174,6 +179,26 @@ class TestGivingUp:
         assert lines == [("unknown", "lease"), ("failed", None)]
         assert (await stored(rig.store, proposal_id)).fence == 2
         await require_sound(rig)
+
+    async def test_while_a_silent_owner_may_still_send_nothing_is_found_undone(
+        self, rig: Rig, clock: FixedClock
+    ) -> None:
+        proposal_id = await abandoned(rig)
+        clock.advance(31)
+
+        assert await rig.reconciler.reconcile() == 0
+        assert await status(rig.store, proposal_id) == "unknown"
+
+        rig.target.ledger["a"] += 1
+        assert await rig.reconciler.reconcile() == 1, "that it happened can be said at any time"
+        assert await status(rig.store, proposal_id) == "completed(confirmed)"
+
+    async def test_nobody_waits_for_the_call_of_a_dead_owner(self, rig: Rig) -> None:
+        proposal_id = await abandoned(rig)
+        await rig.reconciler.recover(lambda _: True)
+
+        assert await rig.reconciler.reconcile() == 1
+        assert await status(rig.store, proposal_id) == "failed(no_effect)"
 
     async def test_an_attempt_with_a_lease_is_left_alone(self, rig: Rig, clock: FixedClock) -> None:
         proposal_id = await abandoned(rig)
@@ -205,6 +230,8 @@ class TestGivingUp:
         claim = await late._claim(proposal_id)
         clock.advance(31)
         await rig.reconciler.reconcile()
+        clock.advance(CALL)
+        await rig.reconciler.reconcile()
 
         await late._run(claim)
 
@@ -217,6 +244,8 @@ class TestGivingUp:
         await abandoned(rig)
         second = await rig.propose("a", mark="m")
         clock.advance(31)
+        await rig.reconciler.reconcile()
+        clock.advance(CALL)
         await rig.reconciler.reconcile()
         await rig.executor.approve_proposal(second, by=ANN)
 

@@ -20,10 +20,10 @@ from actions.errors import (
 from actions.executor import Timing
 from actions.models import ActionProposal, ActionRecord, ActionStatus, FailureOutcome, SafetyMode, Step
 from actions.ports import Reader, Store, Transaction
-from actions.registry import Happened
+from actions.registry import Happened, Preview
 from storage.store import SqlStore
 from tests.actions.machine import STEPS, Machine, approved_rebuild
-from tests.actions.parts import Faulty, Slow, audit, events, executor_over, require_sound, status, stored
+from tests.actions.parts import Faulty, Slow, audit, events, executor_over, redefine, require_sound, status, stored
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, MemoryKillFiles, Rig
@@ -396,6 +396,20 @@ class TestAtMostOnce:
 
         assert await status(rig.store, proposal_id) == "cancelled(stale)"
         assert rig.target.ledger.total() == 0
+
+    async def test_a_target_that_takes_its_time_to_answer_can_be_repaired_all_the_same(
+        self, rig: Rig, clock: FixedClock
+    ) -> None:
+        proposal_id = await rig.approved("a")
+        looks = rig.registry.get("rack.touch").preview
+
+        async def slow(params: Any) -> Preview:
+            clock.advance(4)
+            return await looks(params)
+
+        redefine(rig, "rack.touch", preview=slow)
+
+        assert (await rig.executor.execute_proposal(proposal_id)).status.value == "completed"
 
     async def test_readings_that_are_two_seconds_old_do_not_count(self, store: Store, clock: FixedClock) -> None:
         rig = await Rig(store, MemoryKillFiles(), clock).start()

@@ -54,7 +54,10 @@ RULES: Final = ("jammed", "worn")
 
 
 class Rack:
-    """The subject. `broken` says which rule finds what, `unreachable` that nothing can be read."""
+    """The subject. `broken` says which rule finds what, `unreachable` that nothing can be read.
+
+    Of what is `silent` nothing is known; a rule that is `failing` has a bug.
+    """
 
     name = "rack"
     kind = "rack"
@@ -63,6 +66,8 @@ class Rack:
         self.rig = rig
         self.broken: dict[str, str] = {}
         self.unreachable = False
+        self.silent: set[str] = set()
+        self.failing: set[str] = set()
         self.recommend = True
         self.observations = 0
         self._hold = hold
@@ -75,7 +80,16 @@ class Rack:
 
     @property
     def rules(self) -> Sequence[Rule[Any]]:
-        return [Rule(id=name, check=partial(self._check, name), disproved_by="", hold=self._hold) for name in RULES]
+        return [
+            Rule(
+                id=name,
+                check=partial(self._check, name),
+                disproved_by="",
+                hold=self._hold,
+                can_tell=lambda _, target: target not in self.silent,
+            )
+            for name in RULES
+        ]
 
     @property
     def actions(self) -> Sequence[ActionDefinition[Any]]:
@@ -110,6 +124,8 @@ class Rack:
         return receipt
 
     def _check(self, rule: str, seen: RackObservation) -> Finding | None:
+        if rule in self.failing:
+            raise KeyError(rule)
         item = seen.broken.get(rule)
         if item is None:
             return None

@@ -384,6 +384,47 @@ class TestInterruption:
         assert (await ticket(rig)).status is TicketStatus.OPEN
         assert await statuses(rig) == ["validated"]
 
+    async def test_a_subject_that_stays_silent_is_itself_a_finding_without_actions(
+        self, rig: Rig, rack: Rack, clock: FixedClock
+    ) -> None:
+        rack.unreachable = True
+        assert await rack.poll() is None, "a moment's silence is none"
+        clock.advance(31)
+        receipt = await rack.poll()
+
+        assert receipt is not None
+        assert "rack cannot be observed" in receipt.diagnosis.output.primary_diagnosis
+        assert receipt.diagnosis.output.supporting_evidence == ("the rack does not answer",)
+        assert receipt.proposals == ()
+        assert (await ticket(rig, "unreachable", "rack")).status is TicketStatus.OPEN
+        rack.unreachable = False
+        assert await rack.poll() is None
+        assert (await ticket(rig, "unreachable", "rack")).status is TicketStatus.RESOLVED
+
+    async def test_a_part_that_does_not_answer_keeps_its_tickets(self, rig: Rig, rack: Rack) -> None:
+        await rack.wear_out()
+        rack.broken.clear()
+        rack.silent.add("a")
+
+        await rack.poll()
+        assert (await ticket(rig)).status is TicketStatus.OPEN
+        assert await statuses(rig) == ["validated"]
+
+        rack.silent.clear()
+        await rack.poll()
+        assert (await ticket(rig)).status is TicketStatus.RESOLVED
+        assert await statuses(rig) == ["cancelled(stale)"]
+
+    async def test_a_rule_that_fails_silences_no_other_and_ends_nothing(self, rig: Rig, rack: Rack) -> None:
+        await rack.wear_out()
+        rack.broken = {"jammed": "b"}
+        rack.failing.add("worn")
+
+        receipt = await rack.poll()
+        assert receipt is not None
+        assert receipt.diagnosis.output.primary_diagnosis == "b is jammed"
+        assert (await ticket(rig)).status is TicketStatus.OPEN
+
     async def test_a_fault_in_one_subject_does_not_end_the_watch_over_another(self, memory_rig: Rig) -> None:
         well, ill = Rack(memory_rig), Ill(memory_rig)
 

@@ -18,7 +18,9 @@ FOUND = {KEY: ("worn", Finding(target="a", output=diagnosis()))}
 
 async def seen(store: Store, clock: FixedClock, *, broken: bool) -> Ticket | None:
     """One observation, and the ticket after it."""
-    await store.write(lambda tx: update(tx, "rack", FOUND if broken else {}, by=AGENT, at=clock.now()))
+    await store.write(
+        lambda tx: update(tx, "rack", FOUND if broken else {}, is_gone=lambda _: True, by=AGENT, at=clock.now())
+    )
     return await store.read(lambda reader: reader.ticket(KEY))
 
 
@@ -72,9 +74,18 @@ async def test_what_was_never_broken_has_no_ticket(store: Store, clock: FixedClo
     assert await seen(store, clock, broken=False) is None
 
 
+async def test_what_an_observation_could_not_see_stays_open(store: Store, clock: FixedClock) -> None:
+    await must(store, clock, broken=True)
+    await store.write(lambda tx: update(tx, "rack", {}, is_gone=lambda _: False, by=AGENT, at=clock.now()))
+
+    still = await store.read(lambda reader: reader.ticket(KEY))
+    assert still is not None
+    assert still.status is TicketStatus.OPEN
+
+
 async def test_the_tickets_of_other_subjects_are_left_alone(store: Store, clock: FixedClock) -> None:
     await must(store, clock, broken=True)
-    await store.write(lambda tx: update(tx, "shelf", {}, by=AGENT, at=clock.now()))
+    await store.write(lambda tx: update(tx, "shelf", {}, is_gone=lambda _: True, by=AGENT, at=clock.now()))
 
     assert [ticket.key for ticket in await store.read(lambda reader: reader.tickets())] == [KEY]
 

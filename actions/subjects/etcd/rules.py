@@ -9,7 +9,7 @@ from typing import Final
 from actions.diagnosis.models import ActionRecommendation, Alternative, DiagnosisOutput, Severity
 from actions.subject import Finding, Rule
 from actions.subjects.etcd.observe import CLUSTER, CORRUPT, EtcdObservation, MemberReading
-from actions.subjects.etcd.space_rules import SPACE_RULES
+from actions.subjects.etcd.space_rules import SPACE_RULES, somebody_answered
 from actions.subjects.etcd.story import (
     evidence_of,
     process_evidence,
@@ -33,6 +33,12 @@ LOST_AFTER: Final = 600.0
 """Seconds after which a member that nobody can account for is taken for lost."""
 BLINK: Final = 5.0
 """Seconds that an unexplained silence may last before it is worth a message."""
+
+
+def accounted_for(seen: EtcdObservation, target: str) -> bool:
+    """Return whether the member answered, or somebody said what its process does."""
+    member = seen.by_name(target)
+    return member is None or member.reachable or member.process is not None
 
 
 def quorum_lost(seen: EtcdObservation) -> Finding | None:
@@ -471,17 +477,20 @@ ETCD_RULES: Final[tuple[Rule[EtcdObservation], ...]] = (
         id="data_differs",
         check=data_differs,
         disproved_by="All members give the same hash at the same revision.",
+        can_tell=somebody_answered,
     ),
     Rule(
         id="member_process_exited",
         check=member_process_exited,
         disproved_by="The member answers, or its supervisor reports the process as running.",
+        can_tell=accounted_for,
     ),
     Rule(
         id="member_hung",
         check=member_hung,
         disproved_by="The member answers from its own host within a second.",
         hold=GLITCH,
+        can_tell=accounted_for,
     ),
     Rule(
         id="member_lost",
@@ -495,12 +504,14 @@ ETCD_RULES: Final[tuple[Rule[EtcdObservation], ...]] = (
         check=election_in_progress,
         disproved_by="Any member knows a leader.",
         hold=ELECTION_TAKES,
+        can_tell=somebody_answered,
     ),
     Rule(
         id="partition",
         check=partition,
         disproved_by="All members name the same leader.",
         hold=ELECTION_TAKES,
+        can_tell=somebody_answered,
     ),
     Rule(
         id="member_unreachable",

@@ -13,6 +13,16 @@ NEARLY_FULL: Final = 0.8
 """The share of the quota from which a database is in danger."""
 
 
+def somebody_answered(seen: EtcdObservation, _target: str) -> bool:
+    """Return whether any member answered: what one knows of the cluster, all know."""
+    return bool(seen.reachable)
+
+
+def everybody_answered(seen: EtcdObservation, _target: str) -> bool:
+    """Return whether every member told the size of its database."""
+    return all(member.reachable for member in seen.members)
+
+
 def quota_full(seen: EtcdObservation) -> Finding | None:
     """No space is left, and most of what is there is in use or history."""
     if not seen.alarmed(NO_SPACE) or _defragmenting_is_enough(seen):
@@ -207,8 +217,23 @@ def _commands(seen: EtcdObservation, *, compact: bool) -> tuple[str, ...]:
 
 
 SPACE_RULES: Final[tuple[Rule[EtcdObservation], ...]] = (
-    Rule(id="quota_full", check=quota_full, disproved_by="The alarm list is empty, or a write is taken."),
-    Rule(id="fragmented", check=fragmented, disproved_by="The size in use is near the quota, or no alarm is armed."),
-    Rule(id="quota_low", check=quota_low, disproved_by="Every database is below 80 % of its quota."),
+    Rule(
+        id="quota_full",
+        check=quota_full,
+        disproved_by="The alarm list is empty, or a write is taken.",
+        can_tell=somebody_answered,
+    ),
+    Rule(
+        id="fragmented",
+        check=fragmented,
+        disproved_by="The size in use is near the quota, or no alarm is armed.",
+        can_tell=somebody_answered,
+    ),
+    Rule(
+        id="quota_low",
+        check=quota_low,
+        disproved_by="Every database is below 80 % of its quota.",
+        can_tell=everybody_answered,
+    ),
 )
 """The rules on space, in order."""
