@@ -25,6 +25,7 @@ from bot.settings import Settings
 from bot.signals import Signals
 from bot.subjects import build_subjects
 from bot.system import ButtonKey, SystemClock, SystemEntropy, process_owner
+from storage.folders import make_folder
 from storage.store import SqlStore
 
 
@@ -161,7 +162,7 @@ async def assembled(
 def prepare_state_dir(path: Path) -> None:
     """Make the directory with mode 0700, or refuse one that others can enter. Raises `ConfigurationError`."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as error:
         raise ConfigurationError(f"state_dir {path} cannot be made ({error.strerror}). Set another one.") from error
     if path.stat().st_mode & 0o077:

@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from actions.errors import ConfigurationError, StorageError
 from storage.failures import NOTHING
+from storage.folders import make_folder
 
 OURS_ALONE: Final = 0o600
-_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _NETWORK: Final = frozenset(
@@ -61,7 +61,7 @@ class DatabaseFile:
             StorageError: it cannot be created.
         """
         try:
-            self.path.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             refuse_network(self.path, _mounts())
             self._create()
         except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from actions.ports import Entropy
+from storage.folders import sync_folder
 
 _OURS_ALONE: Final = 0o600
 _FOLDER: Final = 0o700
@@ -29,7 +30,8 @@ class DirectoryKillFiles:
         os.close(os.open(self._folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _OURS_ALONE))
         # From here on it stops every claim; that it should survive a power cut as well is worth a try, no more.
         with contextlib.suppress(OSError):
-            self._sync()
+            sync_folder(self._folder)
+            sync_folder(self._folder.parent)
         return name
 
     def present(self) -> Sequence[str]:
@@ -48,10 +50,3 @@ class DirectoryKillFiles:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not the name of a kill file: {name!r}")
             (self._folder / name).unlink(missing_ok=True)
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actions.models import Checkpoint
+from storage.folders import sync_folder
 
 _OURS_ALONE: Final = 0o600
 _LINE: Final = re.compile(r"audit checkpoint seq=(\d+) count=(\d+) head=([0-9a-f]{64}) at=(\S+)")
@@ -50,7 +51,7 @@ class WitnessFile:
         finally:
             os.close(file)
         if is_new:
-            _make_name_durable(self._path.parent)
+            sync_folder(self._path.parent)
 
     def read(self) -> Testimony:
         """Return what it says, torn lines left out and told. Blocks; raises `OSError` if it cannot be read."""
@@ -100,11 +101,3 @@ def _ends_a_line(file: int) -> bool:
 def _write_all(file: int, content: bytes) -> None:
     while content:
         content = content[os.write(file, content) :]
-
-
-def _make_name_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
