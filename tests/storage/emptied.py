@@ -1,0 +1,62 @@
+"""Databases that are used again and again, emptied in between: making one takes longer than most examples do."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from psycopg import sql
+
+from storage.store import SqlStore
+from storage.tables import PROPOSALS
+from tests.factories import FixedClock
+from tests.storage.servers import Server
+
+
+class EmptiedSqlite:
+    """One file, and one store over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "operator.db"
+        self._store = SqlStore.open(f"sqlite:///{self._path}", clock=FixedClock())
+        self._fresh = sqlite3.connect(":memory:")
+        with closing(sqlite3.connect(self._path)) as file:
+            file.backup(self._fresh)
+
+    def fresh(self) -> SqlStore:
+        """Return the store, as if it were new; nothing may be under way in it."""
+        with closing(sqlite3.connect(self._path)) as file:
+            self._fresh.backup(file)
+        return self._store
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await self._store.close()
+        self._fresh.close()
+
+
+class EmptiedPostgresql:
+    """One database of a server, which must be new, and one store over it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._store = SqlStore.open(server.url(name), clock=FixedClock())
+        self._connection = server.connect(name)
+        self._connection.execute("SET session_replication_role = replica")  # so that no trigger refuses
+        self._tables = sorted(PROPOSALS.metadata.tables)
+        self._connection.execute("CREATE SCHEMA fresh")
+        for table in self._tables:
+            self._connection.execute(
+                sql.SQL("CREATE TABLE fresh.{0} AS TABLE public.{0}").format(sql.Identifier(table))
+            )
+
+    def fresh(self) -> SqlStore:
+        """Return the store, as if it were new but for its sequences; nothing may be under way in it."""
+        with self._connection.transaction():
+            for table in self._tables:
+                refill = "DELETE FROM public.{0}; INSERT INTO public.{0} SELECT * FROM fresh.{0}"
+                self._connection.execute(sql.SQL(refill).format(sql.Identifier(table)))
+        return self._store
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await self._store.close()
+        self._connection.close()
