@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from actions.canonical import Json, canonical_json
-from actions.decisions import counted, why_not_offered, withdraw_stale
+from actions.decisions import still_missing, why_not_offered, withdraw_stale
 from actions.errors import (
     NotAuthorizedError,
     NotReadyError,
@@ -235,8 +235,9 @@ class Attempts:
             return NotReadyError(proposal.id, proposal.status, "run on readings that are more than 2 s old")
         if proposal.not_before is not None and at < proposal.not_before:
             return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
-        if counted(tx, proposal) < proposal.required_approvals:
-            return NotReadyError(proposal.id, proposal.status, "run with too few approvals")
+        lacking = still_missing(tx, self.policy, proposal)
+        if lacking:
+            return NotReadyError(proposal.id, proposal.status, f"run: it still needs {lacking.in_words()}")
         return None
 
     def _unchecked(self, tx: Transaction, proposal: ActionProposal, ready: Readiness) -> OperatorError | None:

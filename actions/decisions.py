@@ -36,7 +36,8 @@ from actions.models import (
     SuccessOutcome,
     Verb,
 )
-from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Standing, Transaction
+from actions.policy import Missing, missing
+from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Reader, Standing, Transaction
 from actions.registry import ActionRegistry
 from actions.safety import lock, refuse_decided, require_live, said
 from actions.transitions import note, transition
@@ -148,18 +149,19 @@ class Decisions:
         return withdraw_stale(tx, proposal, changed, ask.by, ask.at) if changed else None
 
     def _count(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome:
-        earlier, person = counted(tx, proposal), self.policy.person(str(ask.by.actor))
+        decision = self.policy.authorize(ask.by.actor, Verb.APPROVE, proposal, ask.standing, via=ask.by.via)
         approval = Approval(
             proposal_id=proposal.id,
-            person=person,
+            person=decision.person,
             actor=str(ask.by.actor),
             via=ask.by.via,
             params_hash=proposal.params_hash,
             at=ask.at,
+            groups=tuple(sorted(decision.groups)),
         )
         if not tx.insert_approval(approval):
-            return AlreadyApprovedError(proposal.id, max(1, proposal.required_approvals - earlier))
-        enough = earlier + 1 >= proposal.required_approvals
+            return AlreadyApprovedError(proposal.id, still_missing(tx, self.policy, proposal).in_words())
+        enough = not still_missing(tx, self.policy, proposal)
         changes: dict[str, object] = {}
         if enough:
             start = max(ask.at, proposal.not_before) if proposal.not_before else ask.at
@@ -171,7 +173,11 @@ class Decisions:
             by=ask.by,
             at=ask.at,
             changes=changes,
-            data={"person": person, "params_hash": proposal.params_hash},
+            data={
+                "person": approval.person,
+                "params_hash": proposal.params_hash,
+                "groups": list(approval.groups),
+            },
         )
         return moved or _lost(tx, proposal)
 
@@ -190,9 +196,10 @@ class Decisions:
         return moved or _lost(tx, proposal)
 
 
-def counted(tx: Transaction, proposal: ActionProposal) -> int:
-    """Return how many people have approved exactly these parameters."""
-    return len({a.person for a in tx.approvals(proposal.id) if a.params_hash == proposal.params_hash})
+def still_missing(reader: Reader, policy: Policy, proposal: ActionProposal) -> Missing:
+    """Return what *proposal* still needs of people before it may run, as the policy is now."""
+    quorum = policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
+    return missing(proposal, quorum, reader.approvals(proposal.id))
 
 
 def why_not_offered(registry: ActionRegistry, proposal: ActionProposal) -> str | None:

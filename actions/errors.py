@@ -93,11 +93,9 @@ class AlreadyDecidedError(ConflictError):
 class AlreadyApprovedError(ConflictError):
     """This person has approved it before; one person counts once."""
 
-    def __init__(self, proposal_id: int, missing: int) -> None:
-        more = "one more person" if missing == 1 else f"{missing} more people"
-        super().__init__(f"You have approved action {proposal_id} already; it needs {more}.")
+    def __init__(self, proposal_id: int, missing: str) -> None:
+        super().__init__(f"You have approved action {proposal_id} already; it needs {missing}.")
         self.proposal_id = proposal_id
-        self.missing = missing
 
 
 class NotReadyError(ConflictError):

@@ -273,6 +273,7 @@ class ActionExecutor:
         now = self._clock.now()
         token = self._entropy.token()
         said = proposition.recommendation
+        quorum = self._policy.quorum(subject=definition.subject, action_name=definition.name, risk=definition.risk)
         return ActionProposal(
             id=0,
             token=token,
@@ -285,7 +286,7 @@ class ActionExecutor:
             subject=definition.subject,
             target=target,
             risk=definition.risk,
-            required_approvals=self._policy.required_approvals(definition.risk),
+            required_approvals=quorum.people,
             reason=said.reason,
             urgency=said.urgency,
             expected_outcome=said.expected_outcome,

@@ -274,6 +274,8 @@ class Approval:
     via: Via
     params_hash: str
     at: datetime
+    groups: tuple[str, ...] = ()
+    """The names of the policy's groups that the person was in then, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,21 @@
 """Who may do what: one `authorize` for Slack, command line, HTTP and timetable. Deny is the default."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
-from actions.models import ActionProposal, Actor, ActorKind, Risk, Verb, Via
-from actions.ports import Decision, Standing
+from actions.models import ActionProposal, Actor, ActorKind, Approval, Risk, Verb, Via
+from actions.ports import Decision, Quorum, Standing
 
 DEFAULT_APPROVALS: Final[Mapping[Risk, int]] = {Risk.LOW: 1, Risk.MEDIUM: 1, Risk.HIGH: 2}
+GROUP: Final = "group:"
+"""What stands before a group's name where people and groups are listed."""
 _LOCAL_STOPS: Final = frozenset({Verb.KILL, Verb.CANCEL})
 _IN_WORDS: Final[Mapping[Verb, str]] = {
     Verb.APPROVE: "approve this",
     Verb.CANCEL: "cancel this",
-    Verb.KILL: "stop everything",
+    Verb.KILL: "stop this",
     Verb.SET_MODE: "switch to execute",
     Verb.RESOLVE: "say what became of this",
     Verb.PROPOSE: "propose actions",
@@ -31,13 +34,108 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """People who are allowed, denied or needed together."""
+
+    name: str
+    members: frozenset[str] = frozenset()
+    """Names of people."""
+    slack: str | None = None
+    """The id of a Slack user group whose members belong to it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which actions are meant; `*` and `?` stand for any text and any letter."""
+
+    subject: str = "*"
+    action: str = "*"
+    risks: frozenset[Risk] = frozenset(Risk)
+
+    def covers(self, subject: str, action_name: str, risk: Risk) -> bool:
+        """Return whether such an action is meant."""
+        return fnmatchcase(subject, self.subject) and fnmatchcase(action_name, self.action) and risk in self.risks
+
+    def covers_subject(self, subject: str | None) -> bool:
+        """Return whether all of *subject* is meant, or everything there is where that is None."""
+        if self.action != "*" or self.risks != frozenset(Risk):
+            return False
+        return self.subject == "*" if subject is None else fnmatchcase(subject, self.subject)
+
+    def touches_subject(self, subject: str | None) -> bool:
+        """Return whether anything of *subject* is meant, or anything at all where that is None."""
+        return subject is None or fnmatchcase(subject, self.subject)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """Some people, and what is said of them: that they may, or that they may not."""
+
+    name: str
+    """Where it stands in the configuration, for messages."""
+    who: frozenset[str]
+    """Names of people, and `group:NAME`."""
+    verbs: frozenset[Verb]
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuorumClause:
+    """How many must approve some actions, and from which groups. Where several fit, the strictest counts."""
+
+    people: int = 1
+    needs: frozenset[str] = frozenset()
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """What the configuration allows: per verb, the names of people. A verb without names is for nobody."""
+    """What the configuration allows. Nothing is allowed that is not granted; what is denied is not granted."""
 
     people: tuple[Person, ...] = ()
     verbs: Mapping[Verb, frozenset[str]]
+    """Per verb, who may for everything: names of people, and `group:NAME`."""
     approvals: Mapping[Risk, int]
     high_risk_from_cli: bool = False
+    groups: tuple[Group, ...] = ()
+    granted: tuple[Clause, ...] = ()
+    denied: tuple[Clause, ...] = ()
+    quorums: tuple[QuorumClause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What an action still needs before it runs."""
+
+    people: int
+    groups: tuple[str, ...]
+    """Groups of which nobody has approved yet."""
+
+    def __bool__(self) -> bool:
+        return self.people > 0 or bool(self.groups)
+
+    def in_words(self) -> str:
+        """Return it as it reads in a sentence: `1 more approval, and one by somebody in dba`."""
+        more = f"{self.people} more approval{'s' if self.people > 1 else ''}"
+        from_groups = " and ".join(f"one by somebody in {name}" for name in self.groups)
+        if not self.groups:
+            return more
+        return f"{more}, among them {from_groups}" if self.people else from_groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asker:
+    actor: Actor
+    person: str
+    groups: frozenset[str]
+    unknown: frozenset[str] = field(default_factory=frozenset)
+    """Groups of which nobody could say whether the person is in them."""
+
+    def is_among(self, who: Collection[str]) -> bool:
+        return self.person in who or any(f"{GROUP}{name}" in who for name in self.groups)
+
+    def may_be_among(self, who: Collection[str]) -> bool:
+        return self.is_among(who) or any(f"{GROUP}{name}" in who for name in self.unknown)
 
 
 class ConfiguredPolicy:
@@ -59,41 +157,134 @@ class ConfiguredPolicy:
             case _:
                 return actor
 
-    def required_approvals(self, risk: str) -> int:
-        """See `Policy.required_approvals`. At least one."""
-        return max(1, self._grants.approvals[Risk(risk)])
+    def quorum(self, *, subject: str, action_name: str, risk: Risk) -> Quorum:
+        """See `Policy.quorum`. At least one person."""
+        fitting = [clause for clause in self._grants.quorums if clause.scope.covers(subject, action_name, risk)]
+        return Quorum(
+            people=max(1, self._grants.approvals[risk], *(clause.people for clause in fitting)),
+            needs=frozenset().union(*(clause.needs for clause in fitting)),
+        )
 
-    def who_may(self, verb: Verb) -> tuple[str, ...]:
-        """Return the names of those who may, sorted."""
-        return tuple(sorted(self._grants.verbs.get(verb, frozenset())))
+    def who_may(self, verb: Verb, proposal: ActionProposal | None = None) -> tuple[str, ...]:
+        """Return the names of those who may, groups as `everyone in NAME`, sorted."""
+        who = set().union(*(clause.who for clause in self._granting(verb, proposal, None)))
+        return tuple(sorted(_in_words(name) for name in who))
 
     def authorize(
-        self, actor: Actor, verb: Verb, proposal: ActionProposal | None, standing: Standing, *, via: Via
+        self,
+        actor: Actor,
+        verb: Verb,
+        proposal: ActionProposal | None,
+        standing: Standing,
+        *,
+        via: Via,
+        subject: str | None = None,
     ) -> Decision:
         """See `Policy.authorize`."""
+        asker = self._asker(actor, standing)
+        reason = self._why_not(asker, verb, proposal, standing, via, subject)
+        return Decision(allowed=reason is None, reason=reason or "allowed", person=asker.person, groups=asker.groups)
+
+    def _asker(self, actor: Actor, standing: Standing) -> _Asker:
         person = self.person(str(actor))
-        reason = self._why_not(actor, person, verb, proposal, standing, via)
-        return Decision(allowed=reason is None, reason=reason or "allowed", person=person)
+        found = {group.name for group in self._grants.groups if person in group.members}
+        unknown: set[str] = set()
+        for group in self._grants.groups:
+            if group.slack is not None and group.name not in found:
+                if standing.groups is None:
+                    unknown.add(group.name)
+                elif group.slack in standing.groups:
+                    found.add(group.name)
+        return _Asker(actor=actor, person=person, groups=frozenset(found), unknown=frozenset(unknown))
 
     def _why_not(
-        self, actor: Actor, person: str, verb: Verb, proposal: ActionProposal | None, standing: Standing, via: Via
+        self,
+        asker: _Asker,
+        verb: Verb,
+        proposal: ActionProposal | None,
+        standing: Standing,
+        via: Via,
+        subject: str | None,
     ) -> str | None:
-        if actor.kind not in {ActorKind.SLACK, ActorKind.CLI}:
+        if asker.actor.kind not in {ActorKind.SLACK, ActorKind.CLI}:
             return f"Only a person may {_IN_WORDS[verb]}."
         if not (standing.active and standing.full_member):
             return f"You may not {_IN_WORDS[verb]}: {standing.problem or 'your account could not be checked'}."
-        if actor.kind is ActorKind.CLI and verb in _LOCAL_STOPS:
+        if asker.actor.kind is ActorKind.CLI and verb in _LOCAL_STOPS:
             return None  # whoever can be the bot's user can stop it anyway; the way out must never be barred
-        if person not in self._grants.verbs.get(verb, frozenset()):
-            names = ", ".join(self.who_may(verb)) or "nobody: the list in [approvers] is empty"
-            return f"You may not {_IN_WORDS[verb]}. Those who may: {names}."
-        if verb is Verb.APPROVE and proposal is not None:
-            return self._why_not_this(person, proposal, via)
+        return (
+            self._why_denied(asker, verb, proposal, subject)
+            or self._why_not_granted(asker, verb, proposal, subject)
+            or self._why_not_this(asker.person, verb, proposal, via)
+        )
+
+    def _why_denied(
+        self, asker: _Asker, verb: Verb, proposal: ActionProposal | None, subject: str | None
+    ) -> str | None:
+        for clause in self._grants.denied:
+            if verb not in clause.verbs or not _touches(clause.scope, proposal, subject):
+                continue
+            if asker.is_among(clause.who):
+                return f"You may not {_IN_WORDS[verb]}: {clause.name} says so."
+            if asker.may_be_among(clause.who):
+                return (
+                    f"You may not {_IN_WORDS[verb]}: {clause.name} denies it to a Slack user group, and whether you "
+                    "are in it could not be found out. Try again from Slack, or in a minute."
+                )
         return None
 
-    def _why_not_this(self, person: str, proposal: ActionProposal, via: Via) -> str | None:
+    def _why_not_granted(
+        self, asker: _Asker, verb: Verb, proposal: ActionProposal | None, subject: str | None
+    ) -> str | None:
+        clauses = list(self._granting(verb, proposal, subject))
+        if any(asker.is_among(clause.who) for clause in clauses):
+            return None
+        names = ", ".join(sorted({_in_words(name) for clause in clauses for name in clause.who}))
+        reason = f"You may not {_IN_WORDS[verb]}. Those who may: {names or 'nobody: the list in [approvers] is empty'}."
+        if any(asker.may_be_among(clause.who) for clause in clauses):
+            return f"{reason} Whether you are in that group could not be found out. Try from Slack, or in a minute."
+        return reason
+
+    def _granting(self, verb: Verb, proposal: ActionProposal | None, subject: str | None) -> Iterable[Clause]:
+        everywhere = self._grants.verbs.get(verb, frozenset())
+        if everywhere:
+            yield Clause(name="[approvers]", who=everywhere, verbs=frozenset({verb}))
+        for clause in self._grants.granted:
+            if verb in clause.verbs and _covers(clause.scope, proposal, subject):
+                yield clause
+
+    def _why_not_this(self, person: str, verb: Verb, proposal: ActionProposal | None, via: Via) -> str | None:
+        if verb is not Verb.APPROVE or proposal is None:
+            return None
         if self.person(proposal.proposed_by) == person:
             return "You proposed this; someone else has to approve it."
         if via is Via.CLI and proposal.risk is Risk.HIGH and not self._grants.high_risk_from_cli:
             return "High risk is approved in Slack, not from the command line ([approval.high] cli = true allows it)."
         return None
+
+
+def missing(proposal: ActionProposal, quorum: Quorum, approvals: Iterable[Approval]) -> Missing:
+    """Return what is still missing: each person counts once, and only for exactly these parameters."""
+    counted = [approval for approval in approvals if approval.params_hash == proposal.params_hash]
+    people = {approval.person for approval in counted}
+    groups = {name for approval in counted for name in approval.groups}
+    return Missing(
+        people=max(0, max(proposal.required_approvals, quorum.people) - len(people)),
+        groups=tuple(sorted(quorum.needs - groups)),
+    )
+
+
+def _covers(scope: Scope, proposal: ActionProposal | None, subject: str | None) -> bool:
+    if proposal is None:
+        return scope.covers_subject(subject)
+    return scope.covers(proposal.subject, proposal.action_name, proposal.risk)
+
+
+def _touches(scope: Scope, proposal: ActionProposal | None, subject: str | None) -> bool:
+    if proposal is None:
+        return scope.touches_subject(subject)
+    return scope.covers(proposal.subject, proposal.action_name, proposal.risk)
+
+
+def _in_words(name: str) -> str:
+    return f"everyone in {name.removeprefix(GROUP)}" if name.startswith(GROUP) else name

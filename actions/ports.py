@@ -21,6 +21,7 @@ from actions.models import (
     AuditEvent,
     Checkpoint,
     Control,
+    Risk,
     Verb,
     Via,
 )
@@ -94,6 +95,8 @@ class Standing:
     """Why not, in words a person understands; empty if active and a full member."""
     known: bool = True
     """False: nobody could say. That refuses a click, but takes back no approval that was given before."""
+    groups: frozenset[str] | None = None
+    """Ids of the provider's groups that the actor is in, of those that the policy names; None if nobody could say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,16 @@ class Decision:
     reason: str
     person: str
     """The person behind the actor: a name from `[people]`, or the actor itself."""
+    groups: frozenset[str] = frozenset()
+    """The names of the policy's groups that the person is in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum:
+    """How many people must approve, and from which groups at least one each."""
+
+    people: int
+    needs: frozenset[str] = frozenset()
 
 
 class Directory(Protocol):
@@ -121,17 +134,27 @@ class Policy(Protocol):
     """Who may do what. One implementation, used by every entry point."""
 
     def authorize(
-        self, actor: Actor, verb: Verb, proposal: ActionProposal | None, standing: Standing, *, via: Via
+        self,
+        actor: Actor,
+        verb: Verb,
+        proposal: ActionProposal | None,
+        standing: Standing,
+        *,
+        via: Via,
+        subject: str | None = None,
     ) -> Decision:
-        """Decide. Pure: no input or output, no clock. Deny is the default."""
+        """Decide. Pure: no input or output, no clock. Deny is the default.
+
+        *subject* is what is to be stopped or started where there is no proposal; None is everything.
+        """
         ...
 
     def person(self, actor: str) -> str:
         """Return the person behind `str(actor)`, so that one person's identities count once."""
         ...
 
-    def required_approvals(self, risk: str) -> int:
-        """Return how many people must approve an action of this risk."""
+    def quorum(self, *, subject: str, action_name: str, risk: Risk) -> Quorum:
+        """Return who must approve such an action."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Who people in Slack are: asked briefly and rarely."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import aiohttp
@@ -14,6 +14,7 @@ from actions.models import Actor, ActorKind
 from actions.ports import Clock, Standing
 from bot.local_directory import MEMBER, LocalDirectory, refused, unknown
 from bot.slack_errors import error_code
+from bot.user_groups import UserGroups
 
 __all__ = ["LocalDirectory", "PeopleDirectory", "SlackDirectory", "build_directory"]
 
@@ -52,8 +53,9 @@ class _Answer:
 class SlackDirectory:
     """`actions.ports.Directory` of one workspace. Doubt refuses: only Slack's own clear word lets anybody act."""
 
-    def __init__(self, client: AsyncWebClient, team_id: str, clock: Clock) -> None:
+    def __init__(self, client: AsyncWebClient, team_id: str, clock: Clock, *, group_ids: Collection[str] = ()) -> None:
         self._client = client
+        self._groups = UserGroups(client, group_ids, clock)
         self._team_id = team_id
         self._clock = clock
         self._known: dict[str, _Answer] = {}
@@ -64,15 +66,19 @@ class SlackDirectory:
         team_id, _, user_id = actor.name.partition("/")
         if team_id != self._team_id:
             return refused("you belong to another Slack workspace than the bot")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                standing, groups = await asyncio.gather(self._standing(user_id), self._groups.of(user_id))
+        except TimeoutError:
+            return unknown("Slack did not say in time who you are. Wait a few seconds and try again")
+        return replace(standing, groups=groups)
+
+    async def _standing(self, user_id: str) -> Standing:
         known = self._known.get(user_id)
         if known is not None and self._is_fresh(known):
             return known.standing
-        try:
-            async with asyncio.timeout(PATIENCE):
-                # Shielded, so that one impatient person does not end the look-up for others, or for the next click.
-                return (await asyncio.shield(self._ask(user_id))).standing
-        except TimeoutError:
-            return unknown("Slack did not say in time who you are. Wait a few seconds and try again")
+        # Shielded, so that one impatient person does not end the look-up for others, or for the next click.
+        return (await asyncio.shield(self._ask(user_id))).standing
 
     async def warm(self, actors: Iterable[Actor]) -> None:
         """Ask about these people now, so that their clicks need not wait. Never fails."""
@@ -150,6 +156,8 @@ class PeopleDirectory:
         await self._slack.warm(actors)
 
 
-def build_directory(client: AsyncWebClient, team_id: str, clock: Clock) -> PeopleDirectory:
-    """Return the directory of a process that can ask Slack."""
-    return PeopleDirectory(SlackDirectory(client, team_id, clock), LocalDirectory())
+def build_directory(
+    client: AsyncWebClient, team_id: str, clock: Clock, *, group_ids: Collection[str] = ()
+) -> PeopleDirectory:
+    """Return the directory of a process that can ask Slack, also who is in these user groups."""
+    return PeopleDirectory(SlackDirectory(client, team_id, clock, group_ids=group_ids), LocalDirectory())

@@ -6,8 +6,8 @@ from typing import Any
 from actions.agent.intake import refusal_of
 from actions.diagnosis.models import Diagnosis, Severity
 from actions.models import ActionProposal, AuditEvent, Verb
-from actions.policy import ConfiguredPolicy
-from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Reader, Store
+from actions.policy import ConfiguredPolicy, missing
+from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Quorum, Reader, Store
 from actions.registry import ActionRegistry
 from bot.digest_data import DigestOrder, gather
 from bot.links import Links
@@ -71,10 +71,14 @@ class CardPresenter:
             dossier=dossier,
             title=self.title(proposal),
             button_token=self._tokens.token_for(proposal.token),
-            approvers=self._policy.who_may(Verb.APPROVE),
+            approvers=self._policy.who_may(Verb.APPROVE, proposal),
+            lacking=missing(proposal, self._quorum(proposal), dossier.approvals),
             now=self._clock.now(),
             undo_hint=self.undo_hint(proposal),
         )
+
+    def _quorum(self, proposal: ActionProposal) -> Quorum:
+        return self._policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
 
     def title(self, proposal: ActionProposal) -> str:
         """Return what the action does, in the one line of its definition."""

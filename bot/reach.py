@@ -55,7 +55,7 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 
 def build_policy(settings: Settings) -> ConfiguredPolicy:
     """Return the policy that the settings describe."""
-    return ConfiguredPolicy(settings.grants())
+    return ConfiguredPolicy(settings.allowed())
 
 
 def build_kill_files(settings: Settings) -> KillFiles:

@@ -87,7 +87,7 @@ async def serve(
         if settings.slack_app_token is not None:
             await require_socket_mode(client, settings.slack_app_token.get_secret_value())
         signals = Signals()
-        directory = build_directory(client, who.team_id, SystemClock())
+        directory = build_directory(client, who.team_id, SystemClock(), group_ids=settings.slack_groups)
         parts = await stack.enter_async_context(opened(settings, publisher=signals, directory=directory))
         service = Service(parts, client=client, who=who, channel=channel, signals=signals, warm=directory.warm)
         await service.run(
@@ -166,7 +166,7 @@ class Service:
         )
         self._lease = RunLease(store=parts.store, owner=parts.owner, clock=parts.clock)
         self._digests = DigestScheduler(parts)
-        self._acquaintance = Acquaintance(store=parts.store, grants=parts.settings.grants(), warm=warm)
+        self._acquaintance = Acquaintance(store=parts.store, grants=parts.settings.allowed(), warm=warm)
         self._workers: list[asyncio.Task[None]] = []
         self._problems: list[Callable[[], list[str]]] = [self._delivery.problems, self._idle]
         signals.attach(self._delivery.wake)

@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from actions.diagnosis.models import Severity
 from actions.models import Risk, SafetyMode, Verb
-from actions.policy import DEFAULT_APPROVALS, Grants, Person
+from actions.policy import DEFAULT_APPROVALS, Clause, Grants, Group, Person, QuorumClause, Scope
 from bot.settings_problems import contradictions, in_words
 from bot.settings_sources import (
     DEFAULT_DATABASE,
@@ -97,6 +97,63 @@ class Approvers(_Section):
     kill: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann", "bo"]'])
     set_mode: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann"]'])
     resolve: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann"]'])
+
+
+class GroupSettings(_Section):
+    """People who are allowed, denied or needed together."""
+
+    members: Names = Field(default=(), description="a list of names from [people]", examples=['["ann", "bo"]'])
+    slack: Annotated[str, StringConstraints(pattern=r"\AS[A-Z0-9]{2,30}\z")] | None = Field(
+        default=None, description="the id of a Slack user group", examples=['"S0614TZR7"']
+    )
+
+
+class ScopeSettings(_Section):
+    """Which actions are meant; what is left out matches everything."""
+
+    subject: str = Field(default="*", min_length=1, description="a subject; * stands for anything", examples=['"etcd"'])
+    action: str = Field(
+        default="*", min_length=1, description="an action; * stands for anything", examples=['"etcd.reclaim_*"']
+    )
+    risk: tuple[Risk, ...] = Field(
+        default=tuple(Risk), min_length=1, description='a list of "low", "medium", "high"', examples=['["high"]']
+    )
+
+    @property
+    def scope(self) -> Scope:
+        """As the policy takes it."""
+        return Scope(subject=self.subject, action=self.action, risks=frozenset(self.risk))
+
+
+class GrantSettings(ScopeSettings):
+    """Who may do what with some actions, besides what `[approvers]` says."""
+
+    who: Names = Field(description='a list of names from [people], and "group:NAME"', examples=['["group:dba"]'])
+    may: tuple[Verb, ...] = Field(
+        min_length=1,
+        description='a list of "approve", "cancel", "kill", "set_mode", "resolve"',
+        examples=['["approve"]'],
+    )
+
+
+class DenialSettings(ScopeSettings):
+    """Who may not do what; it stands above everything that is granted."""
+
+    who: Names = Field(description='a list of names from [people], and "group:NAME"', examples=['["cy"]'])
+    may_not: tuple[Verb, ...] = Field(
+        min_length=1,
+        description='a list of "approve", "cancel", "kill", "set_mode", "resolve"',
+        examples=['["approve"]'],
+    )
+
+
+class QuorumSettings(ScopeSettings):
+    """How many must approve some actions; where several fit, the strictest counts."""
+
+    approvals: int = Field(default=1, ge=1, le=10, description="how many people, from 1 to 10", examples=["2"])
+    needs: Names = Field(
+        default=(), description="a list of names from [groups]: one approval from each", examples=['["dba"]']
+    )
 
 
 class RiskSettings(_Section):
@@ -231,7 +288,11 @@ class Settings(BaseSettings):
     )
     subjects: dict[SubjectName, SubjectSettings] = Field(default_factory=dict, repr=False)
     people: dict[PersonName, PersonSettings] = Field(default_factory=dict)
+    groups: dict[PersonName, GroupSettings] = Field(default_factory=dict)
     approvers: Approvers = Approvers()
+    grants: tuple[GrantSettings, ...] = ()
+    denials: tuple[DenialSettings, ...] = ()
+    quorums: tuple[QuorumSettings, ...] = ()
     approval: ApprovalSettings = ApprovalSettings()
     digests: tuple[DigestSettings, ...] = ()
     agent: AgentSettings = AgentSettings()
@@ -312,7 +373,12 @@ class Settings(BaseSettings):
         """Return where messages about this go: the first route that matches, else the default channel."""
         return next((route.channel for route in self.routes if route.matches(subject, severity)), self.channel)
 
-    def grants(self) -> Grants:
+    @property
+    def slack_groups(self) -> frozenset[str]:
+        """The ids of the Slack user groups whose members have to be known."""
+        return frozenset(group.slack for group in self.groups.values() if group.slack is not None)
+
+    def allowed(self) -> Grants:
         """Return who may do what, as the policy takes it. Proposing is for everybody in `[people]`."""
         everybody = frozenset(self.people)
         approvers = frozenset(self.approvers.approve)
@@ -331,6 +397,23 @@ class Settings(BaseSettings):
             },
             approvals={risk: self.approval.of(risk).required or DEFAULT_APPROVALS[risk] for risk in Risk},
             high_risk_from_cli=self.approval.high.cli,
+            groups=tuple(
+                Group(name=name, members=frozenset(group.members), slack=group.slack)
+                for name, group in self.groups.items()
+            ),
+            granted=tuple(
+                Clause(name=f"[[grants]] {number}", who=frozenset(one.who), verbs=frozenset(one.may), scope=one.scope)
+                for number, one in enumerate(self.grants, start=1)
+            ),
+            denied=tuple(
+                Clause(
+                    name=f"[[denials]] {number}", who=frozenset(one.who), verbs=frozenset(one.may_not), scope=one.scope
+                )
+                for number, one in enumerate(self.denials, start=1)
+            ),
+            quorums=tuple(
+                QuorumClause(people=one.approvals, needs=frozenset(one.needs), scope=one.scope) for one in self.quorums
+            ),
         )
 
     def lifetimes(self) -> Mapping[Risk, timedelta]:

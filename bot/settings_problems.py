@@ -159,11 +159,39 @@ def _tables(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _unknown_names(raw: Mapping[str, Any]) -> Iterator[str]:
-    people = _table(raw, "people")
+    people, groups = _table(raw, "people"), _table(raw, "groups")
+    known = {*people, *(f"group:{name}" for name in groups)}
+    for where, name in _allowed(raw):
+        if name not in known:
+            yield f"{where}: nobody in [people] or [groups] is called {name!r}. {did_you_mean(name, known)}"
+    for where, name in _members(raw):
+        if name not in people:
+            yield f"{where}: nobody in [people] is called {name!r}. {did_you_mean(name, people)}"
+    for where, name in _needed(raw):
+        if name not in groups:
+            yield f"{where}: there is no [groups.{name}]. {did_you_mean(name, groups)}"
+
+
+def _members(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for group, table in _table(raw, "groups").items():
+        yield from ((f"groups.{group}.members", name) for name in _texts(_mapping(table), "members"))
+
+
+def _needed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, quorum in enumerate(_tables(raw, "quorums")):
+        yield from ((f"quorums[{index}].needs", name) for name in _texts(quorum, "needs"))
+
+
+def _allowed(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for verb in _VERBS:
-        for name in _list(_table(raw, "approvers"), verb):
-            if isinstance(name, str) and name not in people:
-                yield f"approvers.{verb}: nobody in [people] is called {name!r}. {did_you_mean(name, people)}"
+        yield from ((f"approvers.{verb}", name) for name in _texts(_table(raw, "approvers"), verb))
+    for key in ("grants", "denials"):
+        for index, clause in enumerate(_tables(raw, key)):
+            yield from ((f"{key}[{index}].who", name) for name in _texts(clause, "who"))
+
+
+def _texts(raw: Mapping[str, Any], key: str) -> list[str]:
+    return [item for item in _list(raw, key) if isinstance(item, str)]
 
 
 def _shared_identities(raw: Mapping[str, Any]) -> Iterator[str]:

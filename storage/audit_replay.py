@@ -9,6 +9,7 @@ import orjson
 from actions.lifecycle import STATUS_EVENTS, replay
 from actions.models import ActionStatus, Checkpoint
 from storage.chain import GENESIS, link
+from storage.columns import json_text
 from storage.problems import Problems
 
 CONTROL_EVENTS: Final = frozenset({"mode_change", "kill_switch"})
@@ -30,7 +31,7 @@ class ProposalTrail:
     """The digest of its attempt, once that ended."""
     seq: int = 0
     approvals: list[tuple[Any, ...]] = field(default_factory=list)
-    """Person, actor, via, parameters, time: as in the approvals' rows."""
+    """Person, actor, via, parameters, time, groups: as in the approvals' rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,8 @@ class Trail:
         if "record" in data:
             trail.record = data["record"]
         if event in _APPROVALS and data.get("person") is not None:
-            trail.approvals.append((data["person"], actor, via, data["params_hash"], at))
+            groups = json_text(data["groups"])
+            trail.approvals.append((data["person"], actor, via, data["params_hash"], at, groups))
 
 
 def _gap(last: int, seq: Any) -> str:

@@ -14,7 +14,7 @@ from storage.row_digest import RowDigest
 from storage.tables import CONTROL, PROPOSALS, RECORDS
 
 _LINES: Final = "SELECT seq, at, proposal_id, event, actor, via, data, prev, hash FROM audit ORDER BY seq"
-_APPROVALS: Final = "SELECT proposal_id, person, actor, via, params_hash, at FROM approvals ORDER BY id"
+_APPROVALS: Final = "SELECT proposal_id, person, actor, via, params_hash, at, groups FROM approvals ORDER BY id"
 _SAVED: Final = (
     "SELECT checkpoints.seq, head, count, hash FROM checkpoints LEFT JOIN audit ON audit.seq = checkpoints.seq"
 )

@@ -198,6 +198,7 @@ class ApprovalRow(SQLModel, table=True):
     via: Via = _kept_as(EnumText((Via,)))
     params_hash: str = _text()
     at: datetime = _time()
+    groups: tuple[str, ...] = _kept_as(Lines())
 
 
 class RecordRow(SQLModel, table=True):

@@ -7,10 +7,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from actions.models import Risk
 from bot.settings import Settings
 
 _SECRETS = {"slack_bot_token", "slack_app_token", "slack_signing_secret", "ingest_token", "slack_api_url"}
-_NAMED = {"subjects", "people"}
+_NAMED = {"subjects", "people", "groups"}
 
 
 def rows() -> list[str]:
@@ -43,6 +44,8 @@ def _default(field: Any) -> str:
             return "none"
         case timedelta():
             return f"`{int(value.total_seconds())}` s"
+        case tuple() if value == tuple(Risk):
+            return "all"
         case bool():
             return f"`{str(value).lower()}`"
         case _:

@@ -34,5 +34,5 @@ def test_the_examples_can_be_used(page: str, tmp_path: Path, monkeypatch: pytest
 
     settings = load()
 
-    assert settings.grants().people
+    assert settings.allowed().people
     assert set(settings.subjects) >= {"etcd"}

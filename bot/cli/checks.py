@@ -48,7 +48,7 @@ async def doctor(*, as_json: bool) -> int:
 
 
 def _people(settings: Settings) -> Iterator[Check]:
-    grants = settings.grants()
+    grants = settings.allowed()
     approvers = grants.verbs[Verb.APPROVE]
     if not approvers:
         yield Check("approvers", False, 'nobody may approve anything; set [approvers] approve = ["…"]')

@@ -7,13 +7,14 @@ from typing import Final
 
 from actions.lifecycle import PENDING, is_final
 from actions.models import ActionProposal, ActionStatus, Risk
+from actions.policy import Missing
 from actions.ports import Dossier, OutboxKind
 from actions.safety import is_overdue
 from bot.ids import Button
 from bot.payloads import ButtonValue, ProposalRef
 from bot.views import blocks, sections
 from bot.views.blocks import Block
-from bot.views.headline import headline, missing, people_count
+from bot.views.headline import headline, people_count
 from bot.views.message import Message
 from bot.views.parameters import render_parameters, shows, spelled
 from bot.views.people import people
@@ -36,6 +37,8 @@ class CardView:
     now: datetime
     undo_hint: str | None
     """How it could be taken back; None if it could not."""
+    lacking: Missing
+    """What it still needs of people, as the policy is now."""
 
 
 def card(view: CardView) -> Message:
@@ -134,11 +137,18 @@ def _still_to_come(view: CardView) -> list[Block]:
         return [sections.labelled("Starts before", until)]
     approved = {approval.person for approval in view.dossier.approvals}
     others = [name for name in view.approvers if name not in approved]
-    needed = people_count(missing(view.dossier), more=bool(approved)).capitalize()
     return [
-        sections.labelled(f"{needed} must approve", *_who(others)),
+        sections.labelled(f"{_needed(view)} must approve", *_who(others)),
         sections.labelled("Decide by", until),
     ]
+
+
+def _needed(view: CardView) -> str:
+    people, groups = view.lacking.people, " and ".join(f"one from {name}" for name in view.lacking.groups)
+    if not people:
+        return groups.capitalize() or "Nobody more"
+    more = people_count(people, more=bool(view.dossier.approvals)).capitalize()
+    return f"{more}, {groups}," if groups else more
 
 
 def _who(names: Sequence[str]) -> list[Block]:
@@ -217,7 +227,7 @@ def _question(view: CardView) -> Block:
 
 
 def _effect(view: CardView) -> str:
-    further = missing(view.dossier) - 1
+    further = view.lacking.people - 1
     not_before = view.dossier.proposal.not_before
     if further > 0:
         return f"It runs once {people_count(further, more=True)} approved it."

@@ -113,11 +113,6 @@ _SHORT: Final[Mapping[ActionStatus, str]] = {
 }
 
 
-def missing(dossier: Dossier) -> int:
-    """Return how many more people must approve."""
-    return max(dossier.proposal.required_approvals - len(dossier.approvals), 0)
-
-
 def people_count(number: int, *, more: bool = False) -> str:
     """Return `one person`, `2 people`, `one more person` or `2 more people`."""
     further = " more" if more else ""
@@ -142,6 +137,11 @@ def _ended(proposal: ActionProposal) -> Headline:
 
 def _waiting(given: int, proposal: ActionProposal) -> Headline:
     needed = proposal.required_approvals
+    if given >= needed:
+        return Headline(
+            state=f"{given} approvals, one more needed",
+            meaning="Somebody of a group that was not heard yet must approve it too. Nothing has run.",
+        )
     if given:
         more = people_count(needed - given, more=True).capitalize()
         return Headline(state=f"{given} of {needed} approvals", meaning=f"{more} must approve it. Nothing has run.")

@@ -268,7 +268,7 @@ class TestWhoDecides:
         proposal_id = await rig.propose("a", action="crush")
         await rig.executor.approve_proposal(proposal_id, by=ANN)
 
-        with pytest.raises(AlreadyApprovedError, match="needs one more person"):
+        with pytest.raises(AlreadyApprovedError, match="needs 1 more approval"):
             await rig.executor.approve_proposal(proposal_id, by=ANN)
 
         assert await events(rig.store, proposal_id) == ["proposed", "validated", "approval"]

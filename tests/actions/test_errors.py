@@ -126,8 +126,7 @@ def test_the_command_line_exits_with_what_the_error_means() -> None:
 
 
 def test_those_who_are_still_missing_are_counted_in_words() -> None:
-    assert "one more person" in str(errors.AlreadyApprovedError(42, 1))
-    assert "2 more people" in str(errors.AlreadyApprovedError(42, 2))
+    assert "it needs 1 more approval." in str(errors.AlreadyApprovedError(42, "1 more approval"))
 
 
 def test_what_is_unknown_is_answered_with_what_there_is() -> None:

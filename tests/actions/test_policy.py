@@ -2,13 +2,24 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
-from actions.models import Actor, ActorKind, Risk, Verb, Via
-from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
-from actions.ports import Standing
-from tests.factories import a_proposal
+from actions.models import Actor, ActorKind, Approval, Risk, Verb, Via
+from actions.policy import (
+    DEFAULT_APPROVALS,
+    Clause,
+    ConfiguredPolicy,
+    Grants,
+    Group,
+    Person,
+    QuorumClause,
+    Scope,
+    missing,
+)
+from actions.ports import Quorum, Standing
+from tests.factories import START, a_proposal
 
 ANN = Person(name="ann", slack=frozenset({"T1/UANN", "E1/WANN"}), cli=frozenset({"ann", "ann-admin"}))
 BO = Person(name="bo", slack=frozenset({"T1/UBO"}), cli=frozenset({"bo"}))
@@ -45,7 +56,7 @@ def may(
     proposer: str = "agent:rules",
     via: Via | None = None,
 ) -> bool:
-    proposal = a_proposal(risk=risk, proposed_by=proposer)
+    proposal = a_proposal(risk=risk, proposed_by=proposer, subject="rack", action_name="rack.touch")
     by = via or VIA.get(actor.kind, Via.SYSTEM)
     return policy.authorize(actor, verb, proposal, standing, via=by).allowed
 
@@ -148,5 +159,177 @@ def test_a_refusal_names_those_who_may() -> None:
 def test_nothing_needs_fewer_than_one_approval() -> None:
     policy = ConfiguredPolicy(replace(GRANTS, approvals={Risk.LOW: 0, Risk.MEDIUM: -1, Risk.HIGH: 3}))
 
-    assert [policy.required_approvals(risk) for risk in Risk] == [1, 1, 3]
-    assert [POLICY.required_approvals(risk) for risk in Risk] == [1, 1, 2]
+    assert [quorum(policy, risk).people for risk in Risk] == [1, 1, 3]
+    assert [quorum(POLICY, risk).people for risk in Risk] == [1, 1, 2]
+
+
+DBA = Group(name="dba", members=frozenset({"cy"}), slack="S1DBA")
+SRE = Group(name="sre", slack="S2SRE")
+IN_SRE = replace(WELL, groups=frozenset({"S2SRE"}))
+IN_BOTH = replace(WELL, groups=frozenset({"S1DBA", "S2SRE"}))
+IN_NONE = replace(WELL, groups=frozenset[str]())
+STRANGER = Actor.slack("T1", "UNEW")
+"""In no list of people."""
+
+
+def quorum(policy: ConfiguredPolicy, risk: Risk, *, action: str = "rack.touch") -> Quorum:
+    return policy.quorum(subject="rack", action_name=action, risk=risk)
+
+
+def clause(*who: str, verbs: frozenset[Verb] = frozenset({Verb.APPROVE}), **scope: Any) -> Clause:
+    return Clause(name="[[denials]] 1", who=frozenset(who), verbs=verbs, scope=Scope(**scope))
+
+
+def with_groups(**over: Any) -> ConfiguredPolicy:
+    return ConfiguredPolicy(replace(GRANTS, groups=(DBA, SRE), **over))
+
+
+class TestGroups:
+    @pytest.mark.parametrize(
+        ("actor", "standing", "allowed"),
+        [
+            (STRANGER, IN_SRE, True),
+            (STRANGER, IN_NONE, False),
+            (STRANGER, WELL, False),
+            (SLACK_ANN, IN_NONE, True),
+            (Actor.slack("T1", "UCY"), IN_NONE, False),
+        ],
+    )
+    def test_members_of_a_slack_group_may_what_the_group_may(
+        self, actor: Actor, standing: Standing, allowed: bool
+    ) -> None:
+        policy = with_groups(granted=(clause("group:sre"),))
+
+        assert may(policy, actor, Verb.APPROVE, standing=standing) == allowed
+        assert not may(policy, actor, Verb.RESOLVE, standing=standing) or actor == SLACK_ANN
+
+    def test_a_group_that_cannot_be_looked_up_lets_nobody_in_and_says_so(self) -> None:
+        decision = with_groups(granted=(clause("group:sre"),)).authorize(
+            STRANGER, Verb.APPROVE, a_proposal(), WELL, via=Via.SLACK
+        )
+
+        assert "Those who may: ann, bo, everyone in sre." in decision.reason
+        assert "could not be found out" in decision.reason
+
+    def test_people_listed_in_a_group_need_no_slack(self) -> None:
+        policy = with_groups(granted=(clause("group:dba"),))
+
+        assert may(policy, Actor.cli("cy", "db-1"), Verb.APPROVE, standing=WELL)
+
+    def test_whoever_is_denied_by_a_group_does_not_get_by_where_it_cannot_be_looked_up(self) -> None:
+        policy = with_groups(denied=(clause("group:sre"),))
+
+        assert not may(policy, SLACK_ANN, Verb.APPROVE, standing=IN_SRE)
+        assert may(policy, SLACK_ANN, Verb.APPROVE, standing=IN_NONE)
+        assert not may(policy, CLI_ANN, Verb.APPROVE, standing=WELL)
+
+    def test_nobody_is_kept_from_stopping_by_a_denial_on_this_machine(self) -> None:
+        everything = frozenset(Verb)
+        policy = with_groups(denied=(clause("ann", "group:sre", verbs=everything),))
+
+        assert {verb for verb in Verb if may(policy, CLI_ANN, verb)} == {Verb.CANCEL, Verb.KILL}
+        assert not any(may(policy, SLACK_ANN, verb, standing=IN_NONE) for verb in Verb)
+
+
+class TestScopes:
+    @pytest.mark.parametrize(
+        ("scope", "allowed"),
+        [
+            ({}, True),
+            ({"subject": "rack"}, True),
+            ({"subject": "ra*"}, True),
+            ({"subject": "shelf"}, False),
+            ({"action": "rack.*"}, True),
+            ({"action": "rack.t?uch"}, True),
+            ({"action": "rack.t"}, False),
+            ({"action": "touch"}, False),
+            ({"risks": frozenset({Risk.LOW})}, True),
+            ({"risks": frozenset({Risk.HIGH})}, False),
+        ],
+        ids=str,
+    )
+    def test_a_grant_and_a_denial_reach_as_far_as_they_say(self, scope: dict[str, Any], allowed: bool) -> None:
+        cy, granted, denied = Actor.slack("T1", "UCY"), clause("cy", **scope), clause("ann", **scope)
+
+        assert may(with_groups(granted=(granted,)), cy, Verb.APPROVE) == allowed
+        assert may(with_groups(denied=(denied,)), SLACK_ANN, Verb.APPROVE) != allowed
+
+    def test_a_denial_stands_above_every_grant(self) -> None:
+        policy = with_groups(granted=(clause("ann"),), denied=(clause("ann"),))
+        decision = policy.authorize(SLACK_ANN, Verb.APPROVE, a_proposal(), IN_NONE, via=Via.SLACK)
+
+        assert decision.reason == "You may not approve this: [[denials]] 1 says so."
+
+    def test_whoever_may_stop_one_subject_may_not_stop_everything(self) -> None:
+        policy = with_groups(granted=(clause("cy", verbs=frozenset({Verb.KILL}), subject="rack"),), verbs={})
+        cy = Actor.slack("T1", "UCY")
+
+        def may_kill(subject: str | None) -> bool:
+            return policy.authorize(cy, Verb.KILL, None, IN_NONE, via=Via.SLACK, subject=subject).allowed
+
+        assert (may_kill("rack"), may_kill("shelf"), may_kill(None)) == (True, False, False)
+
+    def test_whoever_is_denied_one_subject_cannot_start_everything(self) -> None:
+        policy = with_groups(denied=(clause("ann", verbs=frozenset({Verb.SET_MODE}), subject="rack"),))
+
+        def may_start(subject: str | None) -> bool:
+            return policy.authorize(SLACK_ANN, Verb.SET_MODE, None, IN_NONE, via=Via.SLACK, subject=subject).allowed
+
+        assert (may_start("shelf"), may_start("rack"), may_start(None)) == (True, False, False)
+
+
+class TestQuorum:
+    def test_of_several_clauses_the_strictest_counts(self) -> None:
+        policy = with_groups(
+            quorums=(
+                QuorumClause(people=2, scope=Scope(subject="rack")),
+                QuorumClause(people=3, scope=Scope(action="rack.crush")),
+                QuorumClause(needs=frozenset({"dba"}), scope=Scope(risks=frozenset({Risk.LOW}))),
+            )
+        )
+
+        assert quorum(policy, Risk.LOW) == Quorum(people=2, needs=frozenset({"dba"}))
+        assert quorum(policy, Risk.MEDIUM, action="rack.crush") == Quorum(people=3)
+        assert policy.quorum(subject="shelf", action_name="shelf.dust", risk=Risk.HIGH) == Quorum(people=2)
+
+    @pytest.mark.parametrize(
+        ("given", "lacking"),
+        [
+            ([], "2 more approvals, among them one by somebody in dba and one by somebody in sre"),
+            ([("ann", ("dba", "sre"))], "1 more approval"),
+            ([("ann", ()), ("bo", ())], "one by somebody in dba and one by somebody in sre"),
+            ([("ann", ("dba",)), ("bo", ())], "one by somebody in sre"),
+        ],
+        ids=str,
+    )
+    def test_one_person_in_two_groups_speaks_for_both_and_counts_once(
+        self, given: list[tuple[str, tuple[str, ...]]], lacking: str
+    ) -> None:
+        proposal = a_proposal(required_approvals=2)
+        approvals = [
+            Approval(
+                proposal_id=proposal.id,
+                person=person,
+                actor=f"slack:T1/U{person}",
+                via=Via.SLACK,
+                params_hash=proposal.params_hash,
+                at=START,
+                groups=groups,
+            )
+            for person, groups in given
+        ]
+
+        found = missing(proposal, Quorum(people=2, needs=frozenset({"dba", "sre"})), approvals)
+
+        assert found
+        assert found.in_words() == lacking
+
+    def test_approvals_of_other_parameters_count_for_nothing(self) -> None:
+        proposal = a_proposal(required_approvals=1)
+        approval = Approval(
+            proposal_id=1, person="ann", actor="a", via=Via.SLACK, params_hash="other", at=START, groups=("dba",)
+        )
+
+        found = missing(proposal, Quorum(people=1, needs=frozenset({"dba"})), [approval])
+
+        assert (found.people, found.groups) == (1, ("dba",))

@@ -368,7 +368,7 @@ class TestAtMostOnce:
         proposal = await stored(rig.store, proposal_id)
         await rig.store.write(lambda tx: tx.move(proposal, ActionStatus.APPROVED, {}))
 
-        with pytest.raises(NotReadyError, match="too few approvals"):
+        with pytest.raises(NotReadyError, match="it still needs 1 more approval"):
             await rig.executor.execute_proposal(proposal_id)
 
         assert rig.target.ledger.total() == 0

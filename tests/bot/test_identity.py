@@ -30,6 +30,8 @@ class Workspace:
         self.asked: list[str] = []
         self.user: Mapping[str, Any] = MEMBER
         self.answer: Answer = self.normally
+        self.groups: dict[str, list[str]] = {"S1": ["UANN"], "S2": ["UBO"]}
+        self.group_answer: Callable[[str], Awaitable[web.Response]] = self.its_members
         self.release = asyncio.Event()
 
     async def normally(self) -> web.Response:
@@ -38,6 +40,15 @@ class Workspace:
     async def slowly(self) -> web.Response:
         await self.release.wait()
         return await self.normally()
+
+    async def group_users(self, request: web.Request) -> web.Response:
+        sent = await request.post()
+        group_id = str(sent.get("usergroup") or request.query.get("usergroup"))
+        self.asked.append(group_id)
+        return await self.group_answer(group_id)
+
+    async def its_members(self, group_id: str) -> web.Response:
+        return web.json_response({"ok": True, "users": self.groups[group_id]})
 
     async def users_info(self, request: web.Request) -> web.Response:
         sent = await request.post()
@@ -66,6 +77,7 @@ def clock() -> FixedClock:
 async def directory(workspace: Workspace, clock: FixedClock) -> AsyncIterator[SlackDirectory]:
     app = web.Application()
     app.router.add_route("*", "/api/users.info", workspace.users_info)
+    app.router.add_route("*", "/api/usergroups.users.list", workspace.group_users)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -235,3 +247,69 @@ async def test_a_running_bot_knows_both(workspace: Workspace, directory: SlackDi
     assert (await both.standing(Actor.cli("ann", "host"))).active
     assert not (await both.standing(Actor.system("sweeper"))).active
     assert workspace.asked == ["UANN"]
+
+
+@pytest.fixture
+def grouped(directory: SlackDirectory, clock: FixedClock) -> SlackDirectory:
+    """The same Slack, with two groups that the policy names."""
+    return SlackDirectory(directory._client, "T1", clock, group_ids={"S1", "S2"})
+
+
+async def test_the_groups_of_a_person_are_those_that_list_them(grouped: SlackDirectory) -> None:
+    assert (await grouped.standing(ANN)).groups == frozenset({"S1"})
+
+
+async def test_where_no_groups_are_named_none_are_asked_about(workspace: Workspace, directory: SlackDirectory) -> None:
+    assert (await directory.standing(ANN)).groups == frozenset()
+    assert workspace.asked == ["UANN"]
+
+
+async def test_groups_are_asked_about_once_a_minute(
+    workspace: Workspace, grouped: SlackDirectory, clock: FixedClock
+) -> None:
+    await grouped.standing(ANN)
+    workspace.groups["S2"].append("UANN")
+    clock.advance(KNOWN_FOR)
+    assert (await grouped.standing(ANN)).groups == frozenset({"S1"})
+
+    clock.advance(1)
+
+    assert (await grouped.standing(ANN)).groups == frozenset({"S1", "S2"})
+    assert sorted(workspace.asked) == ["S1", "S1", "S2", "S2", "UANN", "UANN"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        saying({"ok": False, "error": "no_such_subteam"}),
+        saying({"ok": False, "error": "missing_scope"}),
+        saying({"ok": True}),
+        saying({"ok": True, "users": "UANN"}),
+        saying({"ok": True, "users": [1]}),
+        saying({}, status=500),
+    ],
+)
+async def test_a_group_that_slack_does_not_tell_about_is_not_guessed_and_asked_about_again(
+    workspace: Workspace, grouped: SlackDirectory, answer: Answer
+) -> None:
+    async def on_the_second(group_id: str) -> web.Response:
+        return await (answer() if group_id == "S2" else workspace.its_members(group_id))
+
+    workspace.group_answer = on_the_second
+    standing = await grouped.standing(ANN)
+    assert (standing.active, standing.groups) == (True, None)
+
+    workspace.group_answer = workspace.its_members
+    assert (await grouped.standing(ANN)).groups == frozenset({"S1"})
+
+
+async def test_nobody_waits_more_than_a_second_for_a_group(workspace: Workspace, grouped: SlackDirectory) -> None:
+    async def slowly(group_id: str) -> web.Response:
+        await workspace.release.wait()
+        return await workspace.its_members(group_id)
+
+    workspace.group_answer = slowly
+    standing = await grouped.standing(ANN)
+
+    assert (standing.active, standing.known) == (False, False)
+    assert "did not say in time" in standing.problem

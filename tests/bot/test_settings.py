@@ -73,7 +73,7 @@ def test_an_empty_file_means_the_defaults_and_nobody_may_approve(home: Path) -> 
 
     assert settings.database == f"sqlite:///{home}/operator.db"
     assert settings.state_dir == home / "state"
-    assert settings.grants().verbs[Verb.APPROVE] == frozenset()
+    assert settings.allowed().verbs[Verb.APPROVE] == frozenset()
 
 
 def test_paths_are_seen_from_the_file_and_not_from_where_the_command_is_run(
@@ -99,16 +99,16 @@ def test_the_environment_stands_above_the_file(home: Path, monkeypatch: pytest.M
 
     settings = load()
 
-    assert settings.grants().approvals[Risk.HIGH] == 3
+    assert settings.allowed().approvals[Risk.HIGH] == 3
     assert settings.lifetimes()[Risk.HIGH] == timedelta(minutes=90)
-    assert settings.grants().verbs[Verb.APPROVE] == {"ann", "bo"}
+    assert settings.allowed().verbs[Verb.APPROVE] == {"ann", "bo"}
     assert settings.subjects["etcd"].options == {"endpoints": ["http://127.0.0.1:2379"], "password": "123456"}
 
 
 def test_missing_lists_fall_back_to_everybody_for_stopping_and_to_approvers_for_the_rest(home: Path) -> None:
     write(home, WHOLE)
 
-    verbs = load().grants().verbs
+    verbs = load().allowed().verbs
 
     assert verbs[Verb.KILL] == verbs[Verb.CANCEL] == {"ann", "bo"}
     assert verbs[Verb.SET_MODE] == verbs[Verb.RESOLVE] == {"ann"}
@@ -117,7 +117,7 @@ def test_missing_lists_fall_back_to_everybody_for_stopping_and_to_approvers_for_
 def test_an_empty_list_means_nobody(home: Path) -> None:
     write(home, WHOLE.replace('approve = ["ann"]', 'approve = ["ann"]\nkill = []'))
 
-    assert load().grants().verbs[Verb.KILL] == frozenset()
+    assert load().allowed().verbs[Verb.KILL] == frozenset()
 
 
 def test_the_first_route_that_matches_decides(home: Path) -> None:
@@ -156,7 +156,7 @@ def test_every_problem_is_told_at_once_with_its_key_and_how_to_mend_it(home: Pat
 
     assert 'chanel: there is no such key. Did you mean "channel"?' in said
     assert "people.bo.slack: T1/U1 is listed for ann too" in said
-    assert "approvers.approve: nobody in [people] is called 'an'. Did you mean \"ann\"?" in said
+    assert "approvers.approve: nobody in [people] or [groups] is called 'an'. Did you mean \"ann\"?" in said
     assert "approval.high.required = 0 is out of range" in said
     assert "For example: required = 2" in said
     assert "approval.high.lifetime: not a length of time" in said

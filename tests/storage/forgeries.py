@@ -132,7 +132,7 @@ def delete_an_approval(connection: sqlite3.Connection, chance: random.Random) ->
 
 def insert_an_approval(connection: sqlite3.Connection, chance: random.Random) -> None:
     rows = connection.execute("SELECT id FROM approvals").fetchall()
-    others = "proposal_id, 'eve', actor, via, params_hash, at"
+    others = "proposal_id, 'eve', actor, via, params_hash, at, groups"
     insert = f"INSERT INTO approvals SELECT NULL, {others} FROM approvals WHERE id = ?"  # noqa: S608 - our own names
     connection.execute(insert, chance.choice(rows))
 

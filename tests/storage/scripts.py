@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from actions.canonical import digest
+from actions.canonical import Json, digest
 from actions.lifecycle import (
     APPROVE,
     CANCEL,
@@ -87,7 +87,7 @@ class Script:
                 {"approved_at": now, "approval_expires_at": now + timedelta(minutes=5)} if enough else {}
             )
             row = APPROVE if enough else COUNT_APPROVAL
-            data = {"person": person, "params_hash": current.params_hash}
+            data: dict[str, Json] = {"person": person, "params_hash": current.params_hash, "groups": []}
             return must(transition(tx, row, current, by=by, at=now, changes=changes, data=data))
 
         return await self._store.write(work)

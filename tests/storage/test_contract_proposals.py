@@ -59,6 +59,7 @@ def an_approval(proposal_id: int, person: str = "ann", seconds: int = 0) -> Appr
         via=Via.SLACK,
         params_hash="0" * 64,
         at=START + timedelta(seconds=seconds),
+        groups=("dba", "sre"),
     )
 
 

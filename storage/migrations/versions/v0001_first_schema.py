@@ -197,6 +197,7 @@ def _approvals_and_records() -> None:
         _text("via"),
         _text("params_hash"),
         _number("at"),
+        _text("groups"),
         sa.UniqueConstraint("proposal_id", "person", name="approvals_once_per_person"),
         sqlite_autoincrement=True,
     )

@@ -20,6 +20,7 @@ from actions.models import (
     SuccessOutcome,
     Via,
 )
+from actions.policy import Missing
 from actions.ports import Dossier
 from bot.views.card import CardView
 from tests.bot.views.samples import NOW, TOKEN, a_diagnosis, a_dossier, a_record, an_approval, an_event, an_output
@@ -185,6 +186,7 @@ class Attacker:
             approvers=self.choose([(), ("ann", "slack:T1/UBO"), ("U012ABCDEF",) * 30]),
             now=NOW,
             undo_hint=self.choose([None, self.text()]),
+            lacking=Missing(people=self.choose([0, 1, 3]), groups=self.choose([(), ("dba",), ("dba", "sre")])),
         )
 
     def facts(self) -> tuple[Fact, ...]:

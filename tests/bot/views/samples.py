@@ -18,7 +18,8 @@ from actions.models import (
     Urgency,
     Via,
 )
-from actions.ports import Dossier
+from actions.policy import missing
+from actions.ports import Dossier, Quorum
 from bot.views.card import CardView
 
 NOW: Final = datetime(2026, 3, 1, 2, 12, 5, tzinfo=UTC)
@@ -168,12 +169,15 @@ def a_dossier(**changes: Any) -> Dossier:
 
 
 def a_card(*, button_token: str | None = TOKEN, approvers: tuple[str, ...] = ("ann", "bo"), **changes: Any) -> CardView:
-    undo_hint = changes.pop("undo_hint", None)
+    undo_hint, needs = changes.pop("undo_hint", None), changes.pop("needs", ())
+    dossier = a_dossier(**changes)
+    quorum = Quorum(people=dossier.proposal.required_approvals, needs=frozenset(needs))
     return CardView(
-        dossier=a_dossier(**changes),
+        dossier=dossier,
         title=TITLE,
         button_token=button_token,
         approvers=approvers,
         now=NOW,
         undo_hint=undo_hint,
+        lacking=missing(dossier.proposal, quorum, dossier.approvals),
     )
