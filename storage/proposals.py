@@ -92,10 +92,16 @@ _MOVE_IF_FREE: Final = _MOVE.where(
         )
     )
 )
-_RENEW: Final = update(PROPOSALS).where(
-    _P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence")
+_RENEW: Final = (
+    update(PROPOSALS)
+    .where(_P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence"))
+    .returning(_P.id)
 )
-_APPROVE: Final = upsert(APPROVALS).on_conflict_do_nothing(index_elements=[APPROVALS.c.proposal_id, APPROVALS.c.person])
+_APPROVE: Final = (
+    upsert(APPROVALS)
+    .on_conflict_do_nothing(index_elements=[APPROVALS.c.proposal_id, APPROVALS.c.person])
+    .returning(APPROVALS.c.id)
+)
 _PUT_RECORD: Final = upsert(RECORDS)
 _SAVE_RECORD: Final = _PUT_RECORD.on_conflict_do_update(
     index_elements=[RECORDS.c.proposal_id],
@@ -215,7 +221,7 @@ class ProposalWrites(ProposalReads):
 
     def save_record(self, record: ActionRecord) -> None:
         """See `actions.ports.Transaction.save_record`."""
-        self._count(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
+        self._tell(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
 
 
 def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
