@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 SCALE  ?= 1
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check prove lock clean
+.PHONY: help demo test check prove bench lock clean
 
 help:
 	@echo "make demo    a real etcd cluster to break and repair, in your browser; no Slack account needed"
 	@echo "make test    every test, against real etcd, supervisord and chromium"
 	@echo "make check   formatting, lint, types and import direction"
 	@echo "make prove   the large counts: races, crashes, power cuts, kills … (SCALE=0.1 for a tenth)"
+	@echo "make bench   what things cost, against budgets that are ratios to a floor measured in the same run"
 	@echo "make lock    resolve the dependencies anew (maintainers)"
 
 demo: $(VENV)/.demo
@@ -28,6 +29,9 @@ check: $(VENV)/.dev
 
 prove: $(VENV)/.dev
 	$(BIN)/python -m tests.prove --scale $(SCALE)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
 
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 import orjson
@@ -260,7 +261,7 @@ class ActionProposal:
 
     def row_digest(self) -> str:
         """Return the hash of every stored field except the lease, as the audit log records it."""
-        return _row_digest({name: getattr(self, name) for name in _DIGESTED})
+        return _row_digest(dict(zip(_DIGESTED, _digested(self), strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +339,7 @@ class Checkpoint:
 
 
 _DIGESTED: Final = tuple(f.name for f in fields(ActionProposal) if f.name != "lease_until")
+_digested: Final = attrgetter(*_DIGESTED)
 
 
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS

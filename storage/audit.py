@@ -92,13 +92,13 @@ class AuditWrites(AuditReads):
             "prev": prev,
             "hash": hash_,
         }
-        self._count(_APPEND, values)
+        self._tell(_APPEND, values)
         self._known.head = last + 1, hash_
         return AuditEvent(**{**values, "data": orjson.loads(data)})
 
     def save_checkpoint(self, checkpoint: Checkpoint, witness: str) -> None:
         """See `actions.ports.Transaction.save_checkpoint`."""
-        self._count(
+        self._tell(
             _CHECKPOINT,
             {
                 "seq": checkpoint.seq,

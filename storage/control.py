@@ -53,7 +53,7 @@ class ControlWrites(ControlReads):
         if control.scope not in self._locked:
             raise RuntimeError(f"control row {control.scope!r} is not locked in this transaction")
         self._known.controls.pop(control.scope, None)
-        self._count(
+        self._tell(
             _PUT_OVER,
             {
                 "scope": control.scope,

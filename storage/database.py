@@ -7,20 +7,32 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from actions.ports import Clock
+from storage.channel import Channel
 
 
 class WriteSession(Protocol):
     """The one connection of the writer; used by one thread at a time."""
 
     def begin(self) -> Connection:
-        """Begin a transaction in which no other process can write, and return the connection to write through.
+        """Begin a transaction in which no other process can write, and return its connection.
 
         Waits for the transactions of others as long as a click may wait. If it raises, nothing has begun.
         """
         ...
 
+    def channel(self) -> Channel:
+        """Return the way to the transaction that has begun."""
+        ...
+
+    def settle(self) -> None:
+        """Return once every statement has succeeded; raise what a statement met that was only told."""
+        ...
+
     def commit(self) -> None:
-        """Return once everything since `begin` is durable; if it raises a `StorageError`, that says what is known."""
+        """Return once everything since `begin` is durable; if it raises a `StorageError`, that says what is known.
+
+        Call `settle` before.
+        """
         ...
 
     def roll_back(self) -> None:

@@ -86,7 +86,7 @@ class DiagnosisWrites(DiagnosisReads):
 
     def save_ticket(self, ticket: Ticket) -> None:
         """See `actions.ports.Transaction.save_ticket`."""
-        self._count(_SAVE, {name: getattr(ticket, name) for name in _TICKET})
+        self._tell(_SAVE, {name: getattr(ticket, name) for name in _TICKET})
 
 
 @lru_cache

@@ -11,17 +11,21 @@ from storage.tables import INBOX, JOB_RUNS, LEASES
 
 _L = LEASES.c
 _ENTRY: Final = select(INBOX).where(INBOX.c.key == bindparam("wanted"))
-_TAKE: Final = upsert(INBOX).on_conflict_do_nothing(index_elements=[INBOX.c.key])
+_TAKE: Final = upsert(INBOX).on_conflict_do_nothing(index_elements=[INBOX.c.key]).returning(INBOX.c.key)
 _OLD: Final = select(INBOX.c.key).where(INBOX.c.at < bindparam("before")).limit(bindparam("at_most"))
-_PRUNE: Final = delete(INBOX).where(INBOX.c.key.in_(_OLD))
-_CLAIM_RUN: Final = upsert(JOB_RUNS).on_conflict_do_nothing(index_elements=[JOB_RUNS.c.job, JOB_RUNS.c.fire_at])
+_PRUNE: Final = delete(INBOX).where(INBOX.c.key.in_(_OLD)).returning(INBOX.c.key)
+_CLAIM_RUN: Final = (
+    upsert(JOB_RUNS)
+    .on_conflict_do_nothing(index_elements=[JOB_RUNS.c.job, JOB_RUNS.c.fire_at])
+    .returning(JOB_RUNS.c.job)
+)
 _HOLDER: Final = select(_L.owner).where(_L.name == bindparam("wanted"), _L.until > bindparam("now"))
 _PUT_LEASE: Final = upsert(LEASES)
 _HOLD: Final = _PUT_LEASE.on_conflict_do_update(
     index_elements=[_L.name],
     set_={"owner": _PUT_LEASE.excluded.owner, "until": _PUT_LEASE.excluded.until},
     where=(_L.owner == _PUT_LEASE.excluded.owner) | (_L.until <= bindparam("now", type_=_L.until.type)),
-)
+).returning(_L.name)
 _DROP: Final = delete(LEASES).where(_L.name == bindparam("wanted"), _L.owner == bindparam("held_by"))
 
 
@@ -57,7 +61,7 @@ class InboxWrites(InboxReads):
 
     def drop_lease(self, name: str, owner: str) -> None:
         """See `actions.ports.Transaction.drop_lease`."""
-        self._count(_DROP, {"wanted": name, "held_by": owner})
+        self._tell(_DROP, {"wanted": name, "held_by": owner})
 
     def _prune_inbox(self, before: datetime, limit: int) -> int:
         return self._count(_PRUNE, {"before": before, "at_most": limit})

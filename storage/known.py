@@ -13,9 +13,3 @@ class Known:
         self.controls: dict[str, Control] = {}
         self.proposals: dict[int, ActionProposal] = {}
         self.head: tuple[int, str] | None = None
-
-    def forget(self) -> None:
-        """Start afresh, because some of it was rolled back."""
-        self.controls.clear()
-        self.proposals.clear()
-        self.head = None

@@ -60,7 +60,7 @@ _OLD: Final = (
     .where(_O.state == OutboxState.DELIVERED, _O.created_at < bindparam("before"))
     .limit(bindparam("at_most"))
 )
-_PRUNE: Final = delete(OUTBOX).where(_O.id.in_(_OLD))
+_PRUNE: Final = delete(OUTBOX).where(_O.id.in_(_OLD)).returning(_O.id)
 
 
 class OutboxReads(Statements):
@@ -81,7 +81,7 @@ class OutboxWrites(OutboxReads):
 
     def enqueue(self, kind: OutboxKind, ref: str, *, at: datetime, payload: Mapping[str, Json] | None = None) -> None:
         """See `actions.ports.Transaction.enqueue`."""
-        self._count(
+        self._tell(
             _ENQUEUE,
             {
                 "kind": kind,
@@ -102,7 +102,7 @@ class OutboxWrites(OutboxReads):
 
     def outbox_retry(self, item: OutboxItem, *, due_at: datetime, error: str) -> None:
         """See `actions.ports.Transaction.outbox_retry`."""
-        self._count(_RETRY, {"old_id": item.id, "new_due_at": due_at, "new_error": error})
+        self._tell(_RETRY, {"old_id": item.id, "new_due_at": due_at, "new_error": error})
 
     def outbox_give_up(self, item: OutboxItem, *, error: str) -> None:
         """See `actions.ports.Transaction.outbox_give_up`."""
@@ -110,15 +110,15 @@ class OutboxWrites(OutboxReads):
 
     def record_message(self, message: MessageRef) -> MessageRef:
         """See `actions.ports.Transaction.record_message`."""
-        self._count(_RECORD_MESSAGE, {name: getattr(message, name) for name in _MESSAGE})
+        self._tell(_RECORD_MESSAGE, {name: getattr(message, name) for name in _MESSAGE})
         return self.message(message.kind, message.ref) or message
 
     def forget_message(self, kind: OutboxKind, ref: str) -> None:
         """See `actions.ports.Transaction.forget_message`."""
-        self._count(_FORGET, {"of_kind": kind, "of_ref": ref})
+        self._tell(_FORGET, {"of_kind": kind, "of_ref": ref})
 
     def _prune_outbox(self, before: datetime, limit: int) -> int:
         return self._count(_PRUNE, {"before": before, "at_most": limit})
 
     def _settle(self, item: OutboxItem, values: Mapping[str, object]) -> None:
-        self._count(_SETTLE, {"old_id": item.id, "old_version": item.version, **values})
+        self._tell(_SETTLE, {"old_id": item.id, "old_version": item.version, **values})

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actions.errors import ConfigurationError, StorageError
 from actions.ports import Clock
+from storage.channel import Arguments
 from storage.database import UnreadableError
 from storage.engine import driver_says
 from storage.failures import NOTHING
@@ -164,6 +165,7 @@ class PostgresqlWriteSession:
         self._writer = secrets.token_hex(16)
         self._batch = 0
         self._pause = threading.Event()
+        self._channel = PipelinedChannel(self._connection)
 
     def begin(self) -> Connection:
         """See `storage.database.WriteSession.begin`."""
@@ -181,6 +183,15 @@ class PostgresqlWriteSession:
         self._reconnect()
         driver_says(self._connection, begin)
         return self._connection
+
+    def channel(self) -> "PipelinedChannel":
+        """See `storage.database.WriteSession.channel`."""
+        self._channel = PipelinedChannel(self._connection)
+        return self._channel
+
+    def settle(self) -> None:
+        """See `storage.database.WriteSession.settle`."""
+        self._channel.settle()
 
     def commit(self) -> None:
         """See `storage.database.WriteSession.commit`; a connection lost meanwhile is looked up with another one."""
@@ -244,6 +255,46 @@ class PostgresqlWriteSession:
             f"The database {self._database.name} is locked by {who}; {NOTHING}. Try again; if it stays locked, "
             "end that process."
         )
+
+
+class PipelinedChannel:
+    """See `storage.channel.Channel`; what it is told goes to the server with what is asked next, in one round trip.
+
+    In between nothing is under way, so that the server notices a process that falls silent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.dialect = connection.dialect
+        self._driver = _driver(connection)
+        self._asking: Any = self._driver.cursor()
+        self._telling: Any = self._driver.cursor()
+        self._told: list[tuple[str, Arguments]] = []
+
+    def ask(self, sql: str, arguments: Arguments) -> list[tuple[Any, ...]]:
+        """See `storage.channel.Channel.ask`."""
+        if self._told:
+            with self._driver.pipeline():
+                self._send_told()
+                self._asking.execute(sql, arguments)
+        else:
+            self._asking.execute(sql, arguments)
+        found: list[tuple[Any, ...]] = self._asking.fetchall()
+        return found
+
+    def tell(self, sql: str, arguments: Arguments) -> None:
+        """See `storage.channel.Channel.tell`."""
+        self._told.append((sql, arguments))
+
+    def settle(self) -> None:
+        """Send what is left, and raise what any of it met."""
+        if self._told:
+            with self._driver.pipeline():
+                self._send_told()
+
+    def _send_told(self) -> None:
+        told, self._told = self._told, []
+        for sql, arguments in told:
+            self._telling.execute(sql, arguments)
 
 
 class PostgresqlReadSession:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, exists, func, or_, select, text, update
@@ -23,6 +24,7 @@ FIXED: Final = frozenset(
 """What a proposal is about; nothing can change it once it is proposed."""
 _CHANGEABLE: Final = frozenset(field.name for field in fields(ActionProposal)) - FIXED - {"status", "version"}
 _NEW: Final = tuple(field.name for field in fields(ActionProposal) if field.name != "id")
+_values_of_new: Final = attrgetter(*_NEW)
 _RECORD: Final = tuple(field.name for field in fields(ActionRecord))
 _APPROVAL: Final = tuple(field.name for field in fields(Approval))
 
@@ -92,10 +94,16 @@ _MOVE_IF_FREE: Final = _MOVE.where(
         )
     )
 )
-_RENEW: Final = update(PROPOSALS).where(
-    _P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence")
+_RENEW: Final = (
+    update(PROPOSALS)
+    .where(_P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence"))
+    .returning(_P.id)
 )
-_APPROVE: Final = upsert(APPROVALS).on_conflict_do_nothing(index_elements=[APPROVALS.c.proposal_id, APPROVALS.c.person])
+_APPROVE: Final = (
+    upsert(APPROVALS)
+    .on_conflict_do_nothing(index_elements=[APPROVALS.c.proposal_id, APPROVALS.c.person])
+    .returning(APPROVALS.c.id)
+)
 _PUT_RECORD: Final = upsert(RECORDS)
 _SAVE_RECORD: Final = _PUT_RECORD.on_conflict_do_update(
     index_elements=[RECORDS.c.proposal_id],
@@ -184,7 +192,7 @@ class ProposalWrites(ProposalReads):
 
     def insert_proposal(self, proposal: ActionProposal) -> ActionProposal | None:
         """See `actions.ports.Transaction.insert_proposal`."""
-        row = self._first(_INSERT, {name: getattr(proposal, name) for name in _NEW})
+        row = self._first(_INSERT, dict(zip(_NEW, _values_of_new(proposal), strict=True)))
         return None if row is None else self._remember(build(ActionProposal, row))
 
     def move(self, proposal: ActionProposal, to: ActionStatus, changes: Mapping[str, object]) -> ActionProposal | None:
@@ -215,7 +223,7 @@ class ProposalWrites(ProposalReads):
 
     def save_record(self, record: ActionRecord) -> None:
         """See `actions.ports.Transaction.save_record`."""
-        self._count(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
+        self._tell(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
 
 
 def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from actions.errors import StorageError
 from actions.ports import Reader
+from storage.channel import DirectChannel
 from storage.database import Database, ReadSession
 from storage.handover import Answer, Request, give
 from storage.known import Known
@@ -67,4 +68,4 @@ class Readers:
 
 def _snapshot(session: ReadSession, query: Callable[[Reader], Any]) -> Any:
     with session.snapshot() as connection:
-        return query(SqlReader(connection, Known()))
+        return query(SqlReader(DirectChannel(connection), Known()))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from actions.errors import ConfigurationError, StorageError
 from actions.ports import Clock
+from storage.channel import DirectChannel
 from storage.database import UnreadableError
 from storage.database_file import DatabaseFile
 from storage.engine import build_engine, driver_says, quick_check
@@ -77,6 +78,13 @@ class SqliteWriteSession:
         """See `storage.database.WriteSession.begin`."""
         driver_says(self._connection, "BEGIN IMMEDIATE")
         return self._connection
+
+    def channel(self) -> DirectChannel:
+        """See `storage.database.WriteSession.channel`."""
+        return DirectChannel(self._connection)
+
+    def settle(self) -> None:
+        """See `storage.database.WriteSession.settle`; every statement ran when it was told."""
 
     def commit(self) -> None:
         """See `storage.database.WriteSession.commit`; nothing is committed to a file that was taken away."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Table, Update
+from sqlalchemy import Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from actions.errors import StorageError
+from storage.channel import Arguments, Channel
 from storage.columns import Converted
 from storage.known import Known
 
@@ -35,6 +36,7 @@ class Prepared:
         compiled = statement.compile(dialect=dialect, column_keys=sorted(names))
         writers = {name: _writer(bind.type, dialect) for name, bind in compiled.binds.items()}
         self.sql = str(compiled)
+        self.changes = not isinstance(statement, Select)
         self._constants = {
             name: _convert(writers[name], bind.value) for name, bind in compiled.binds.items() if name not in names
         }
@@ -67,29 +69,51 @@ class Prepared:
 
 
 class Statements:
-    """One connection, and the few ways in which the tables' classes use it."""
+    """The few ways in which the tables' classes use a channel."""
 
-    def __init__(self, connection: Connection, known: Known) -> None:
-        self._dialect = connection.dialect
-        self._cursor = connection.connection.cursor()
+    def __init__(self, channel: Channel, known: Known) -> None:
+        self._channel = channel
         self._known = known
+        self.changed = False
+        """Whether a statement was run that changes something."""
+        self.failure: BaseException | None = None
+        """What a statement met; the transaction is worth nothing any more."""
 
     def _rows(self, statement: Statement, values: Values = _NO_VALUES) -> list[Row]:
-        prepared = self._execute(statement, values)
-        return [prepared.row(found) for found in self._cursor.fetchall()]
+        prepared, found = self._ask(statement, values)
+        return [prepared.row(one) for one in found]
 
     def _first(self, statement: Statement, values: Values = _NO_VALUES) -> Row | None:
-        rows = self._rows(statement, values)
-        return rows[0] if rows else None
+        prepared, found = self._ask(statement, values)
+        return prepared.row(found[0]) if found else None
 
     def _count(self, statement: Statement, values: Values) -> int:
-        self._execute(statement, values)
-        return self._cursor.rowcount
+        """Return how many rows it changed; it must have a RETURNING."""
+        return len(self._ask(statement, values)[1])
 
-    def _execute(self, statement: Statement, values: Values) -> Prepared:
-        prepared = _prepared(statement, frozenset(values), self._dialect)
-        self._cursor.execute(prepared.sql, prepared.arguments(values))
-        return prepared
+    def _ask(self, statement: Statement, values: Values) -> tuple[Prepared, list[tuple[Any, ...]]]:
+        prepared, arguments = self._prepare(statement, values)
+        try:
+            return prepared, self._channel.ask(prepared.sql, arguments)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _tell(self, statement: Statement, values: Values) -> None:
+        prepared, arguments = self._prepare(statement, values)
+        try:
+            self._channel.tell(prepared.sql, arguments)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _prepare(self, statement: Statement, values: Values) -> tuple[Prepared, Arguments]:
+        if self.failure is not None:
+            raise self.failure  # the database may have given the transaction up, and would commit this on its own
+        prepared = _prepared(statement, frozenset(values), self._channel.dialect)
+        arguments = prepared.arguments(values)
+        self.changed = self.changed or prepared.changes
+        return prepared, arguments
 
 
 def build(record: Callable[..., T], row: Row) -> T:

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from actions.ports import Dossier, OutboxKind
 from storage.audit import AuditReads, AuditWrites
+from storage.channel import Channel
 from storage.control import ControlReads, ControlWrites
 from storage.diagnoses import DiagnosisReads, DiagnosisWrites
 from storage.inbox import InboxReads, InboxWrites
@@ -39,8 +38,8 @@ class SqlReader(ControlReads, ProposalReads, AuditReads, OutboxReads, InboxReads
 class SqlTransaction(SqlReader, ControlWrites, ProposalWrites, AuditWrites, OutboxWrites, InboxWrites, DiagnosisWrites):
     """See `actions.ports.Transaction`. Whoever makes one begins and commits."""
 
-    def __init__(self, connection: Connection, known: Known) -> None:
-        super().__init__(connection, known)
+    def __init__(self, channel: Channel, known: Known) -> None:
+        super().__init__(channel, known)
         self._locked = set()
 
     def prune(self, *, before: datetime, limit: int) -> int:

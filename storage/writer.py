@@ -1,17 +1,19 @@
-"""The one writer: a thread that commits, in one transaction, whatever units of work are waiting."""
+"""The one writer: a thread that commits, in one transaction, whatever units of work are waiting.
+
+There are no savepoints: they cost as much as the work itself. A unit of work that fails before it changed anything is
+answered, and the others go on. One that fails later spoils the transaction, which is given up, and then every unit
+runs once more in a transaction of its own.
+"""
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
-
-from sqlalchemy import Connection
 
 from actions.errors import OverloadedError, StorageError
 from actions.ports import Transaction
 from storage.database import Database
-from storage.engine import driver_says
 from storage.failures import NOTHING
 from storage.handover import Answer, Request, give
 from storage.known import Known
@@ -62,52 +64,67 @@ class Writer:
     def _serve(self) -> None:
         try:
             while (first := self._lanes.take()) is not None:
-                give(self._serve_batch(first))
+                give(self._transact(self._lanes.batch(first)))
         finally:
             self._session.close()
 
-    def _serve_batch(self, first: Request) -> list[Answer]:
+    def _transact(self, requests: Iterable[Request]) -> list[Answer]:
+        """Serve them in one transaction; if one of them spoils it, each in a transaction of its own."""
         try:
-            connection = self._begin()
+            self._begin()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             # Whoever queued up meanwhile has waited for the lock just as long.
-            return self._refuse([first, *iter(self._lanes.take_waiting, None)], error)
-        batch: list[Request] = []
-        answers: list[Answer] = []
-        known = Known()
+            return self._refuse([*requests, *iter(self._lanes.take_waiting, None)], error)
+        taken: list[Request] = []
         try:
-            for request in self._lanes.batch(first):
-                batch.append(request)
-                answers.append(self._attempt(request, connection, known))
+            answers = self._attempt_all(requests, taken)
+            self._session.settle()
+        except BaseException as error:  # noqa: BLE001 - boundary: whatever a unit of work raises belongs to its caller
+            self._roll_back(error)
+            return self._answers_after(error, taken)
+        return self._commit(answers)
+
+    def _begin(self) -> None:
+        if self._disk_failed is not None:
+            raise self._disk_failed
+        self._session.begin()
+
+    def _attempt_all(self, requests: Iterable[Request], taken: list[Request]) -> list[Answer]:
+        channel, known = self._session.channel(), Known()
+        answers = []
+        for request in requests:
+            taken.append(request)
+            answers.append(self._attempt(request, SqlTransaction(channel, known)))
+        return answers
+
+    def _attempt(self, request: Request, transaction: SqlTransaction) -> Answer:
+        try:
+            value = request.work(transaction)
+        except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
+            if transaction.changed or transaction.failure is not None:
+                raise
+            return Answer(request=request, error=self._database.translated(error))
+        if transaction.failure is not None:
+            raise transaction.failure  # the unit went on as if nothing were the matter
+        return Answer(request=request, value=value)
+
+    def _answers_after(self, error: BaseException, taken: list[Request]) -> list[Answer]:
+        if self._disk_failed is not None:
+            return self._refuse(taken, self._disk_failed)
+        if len(taken) == 1:
+            return [Answer(request=taken[0], error=self._database.translated(error))]
+        return [answer for request in taken for answer in self._transact([request])]
+
+    def _commit(self, answers: list[Answer]) -> list[Answer]:
+        try:
             self._session.commit()
         except Exception as error:  # noqa: BLE001 - boundary: whoever waits must hear of it
             self._roll_back(error)
             failed = [answer for answer in answers if answer.error is not None]
-            done = {id(answer.request) for answer in failed}
-            return failed + self._refuse([request for request in batch if id(request) not in done], error)
+            return failed + self._refuse([answer.request for answer in answers if answer.error is None], error)
         return answers
 
-    def _begin(self) -> Connection:
-        if self._disk_failed is not None:
-            raise self._disk_failed
-        return self._session.begin()
-
-    def _attempt(self, request: Request, connection: Connection, known: Known) -> Answer:
-        driver_says(connection, "SAVEPOINT unit")
-        try:
-            value = request.work(SqlTransaction(connection, known))
-        except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
-            if self._database.is_disk_error(error):
-                raise
-            # If the database gave up the whole transaction these fail too, and so does the batch.
-            driver_says(connection, "ROLLBACK TO unit")
-            driver_says(connection, "RELEASE unit")
-            known.forget()
-            return Answer(request=request, error=self._database.translated(error))
-        driver_says(connection, "RELEASE unit")
-        return Answer(request=request, value=value)
-
-    def _roll_back(self, error: Exception) -> None:
+    def _roll_back(self, error: BaseException) -> None:
         if self._database.is_disk_error(error):
             # After a failed write the disk may claim success for data it dropped; only a new start looks afresh.
             self._disk_failed = StorageError(str(self._database.translated(error)))

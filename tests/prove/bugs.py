@@ -122,5 +122,27 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="        held: list[str] = []\n",
         ),
     ),
+    "replays not looked up": (
+        Bug(
+            module="bot.gate",
+            old="if await self._replays.seen_before(signature.decode()):",
+            new="if not body and await self._replays.seen_before(signature.decode()):",
+        ),
+    ),
+    "signature compared in part": (
+        Bug(
+            module="bot.gate",
+            old="hmac.compare_digest(_sign(secret, timestamp, body), signature) for",
+            new="hmac.compare_digest(_sign(secret, timestamp, body)[:48], signature[:48]) for",
+        ),
+    ),
+    "time compared one way": (
+        Bug(
+            module="bot.gate",
+            old="if abs(self._clock.now().timestamp() - int(timestamp)) > TOLERANCE:",
+            new="if self._clock.now().timestamp() - int(timestamp) > TOLERANCE:",
+        ),
+    ),
+    "header of a stranger in the log": (Bug(module="bot.gate", old="ascii(client[0])[1:46])", new="client[0])"),),
 }
 """By name. `audit in its own transaction` and `sleep in the writer` belong here too."""

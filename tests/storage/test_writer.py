@@ -1,6 +1,7 @@
 """The one writer: group commit, and what its callers hear when the database cannot take it."""
 
 import asyncio
+import contextlib
 import resource
 import shutil
 import sqlite3
@@ -31,7 +32,7 @@ def insert(number: int) -> Callable[[Transaction], object]:
 def say(sql: str) -> Callable[[Transaction], None]:
     def work(tx: Transaction) -> None:
         assert isinstance(tx, SqlTransaction)
-        tx._cursor.execute(sql)
+        tx._channel.ask(sql, {})
 
     return work
 
@@ -218,14 +219,25 @@ async def test_a_commit_that_fails_fails_for_everybody_in_it(sql_store: SqlStore
     assert stored(path) == ["test:3"]
 
 
-async def test_a_transaction_that_sqlite_gave_up_fails_for_everybody_in_it(sql_store: SqlStore, path: Path) -> None:
+async def test_a_transaction_that_sqlite_gave_up_spoils_nothing_for_others(sql_store: SqlStore, path: Path) -> None:
+    driver(sql_store).execute(
+        "CREATE TEMP TRIGGER giving_up BEFORE INSERT ON inbox WHEN NEW.key = 'bad' "
+        "BEGIN SELECT RAISE(ROLLBACK, 'given up'); END"
+    )
+
+    def go_on_regardless(tx: Transaction) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            tx.take_inbox("bad", body_hash="h", reply="", at=START)
+        insert(0)(tx)
+
     with locked(path) as other:
-        tasks = await queued(sql_store, insert(1), say("ROLLBACK"), insert(2))
+        tasks = await queued(sql_store, insert(1), go_on_regardless, insert(2))
         other.execute("COMMIT")
         answers = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert [type(answer) for answer in answers[:2]] == [StorageError] * 2
-    assert stored(path) == ["test:2"], "whoever was not in it yet is served by the next"
+    assert [isinstance(answer, StorageError) for answer in answers] == [False, True, False]
+    assert "given up" in str(answers[1])
+    assert stored(path) == ["test:1", "test:2"]
 
 
 async def test_after_the_disk_failed_nothing_is_written_until_a_new_start(
@@ -362,10 +374,9 @@ async def test_several_event_loops_may_share_a_store(sql_store: SqlStore, path: 
 
 async def test_what_a_refused_unit_wrote_is_unknown_to_the_next(sql_store: SqlStore, path: Path) -> None:
     proposal = await sql_store.write(lambda tx: must(tx.insert_proposal(a_proposal())))
-    seen: list[object] = []
 
-    def look(tx: Transaction) -> None:
-        seen.append((tx.control(EVERYTHING), tx.proposal(proposal.id), tx.audit_head(START), tx.lock_control("etcd")))
+    def look(tx: Transaction) -> object:
+        return tx.control(EVERYTHING), tx.proposal(proposal.id), tx.audit_head(START), tx.lock_control("etcd")
 
     def change_and_refuse(tx: Transaction) -> None:
         for scope in (EVERYTHING, "etcd"):
@@ -373,17 +384,15 @@ async def test_what_a_refused_unit_wrote_is_unknown_to_the_next(sql_store: SqlSt
             tx.set_control(Control(scope=scope, mode=SafetyMode.EXECUTE, epoch=7))
         tx.move(proposal, ActionStatus.CANCELLED, {"detail": "x"})
         tx.append_audit(an_entry())
-        look(tx)
-        raise LookupError
+        raise LookupError(look(tx))
 
     with locked(path) as other:
         tasks = await queued(sql_store, look, change_and_refuse, look)
         other.execute("COMMIT")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        before, refused, after = await asyncio.gather(*tasks, return_exceptions=True)
 
-    before, during, after = seen
-    assert before == after
-    assert during != before
+    assert isinstance(refused, LookupError)
+    assert before == after != refused.args[0]
 
 
 async def test_what_a_unit_wrote_is_known_to_the_next_of_its_batch(sql_store: SqlStore, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What things cost, held against budgets: ratios to a floor that is measured in the same run."""

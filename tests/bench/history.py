@@ -1,0 +1,114 @@
+"""Databases with a past, made by the code that would have made it; or row by row where that would take too long."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from actions.ports import Transaction
+from actions.transitions import bear
+from bot.system import SystemClock
+from storage.chain import GENESIS
+from storage.columns import microseconds
+from storage.store import SqlStore
+from tests.factories import a_proposal
+from tests.rig import AGENT, MemoryKillFiles, Rig
+
+_AT_ONCE: Final = 500
+_YEAR: Final = timedelta(days=365)
+_EVENTS: Final = ("proposed", "validated", "approved", "executing", "completed")
+_DATA: Final = '{"row":"' + "4f" * 32 + '","status":"validated","version":2,"why":"' + "x" * 80 + '"}'
+
+
+def copied(path: Path, to: Path) -> Path:
+    """Copy a database that nobody has open."""
+    shutil.copy(path, to)
+    return to
+
+
+def url(path: Path) -> str:
+    """Return the address of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+async def rig_over(address: str) -> tuple[Rig, SqlStore]:
+    """Return an executor over a database, in execute mode, and its store, which is to be closed."""
+    store = await asyncio.to_thread(SqlStore.open, address, clock=SystemClock())
+    return await Rig(store, MemoryKillFiles(), SystemClock()).start(), store
+
+
+def with_lives(path: Path, count: int) -> Path:
+    """Have *count* actions proposed, approved and run."""
+
+    async def live() -> None:
+        rig, store = await rig_over(url(path))
+        for some in _shares(count):
+            approved = await asyncio.gather(*(rig.approved(f"item {item}") for item in some))
+            await asyncio.gather(*(rig.executor.execute_proposal(proposal_id) for proposal_id in approved))
+        await store.close()
+
+    asyncio.run(live())
+    return path
+
+
+def with_pending(path: Path, count: int) -> Path:
+    """Have *count* actions proposed."""
+
+    async def propose() -> None:
+        rig, store = await rig_over(url(path))
+        epoch = (await rig.safety.control()).epoch
+        for some in _shares(count):
+            await store.write(lambda tx, some=some: _bear(tx, rig, epoch, some))  # type: ignore[misc] # bound now
+        await store.close()
+
+    asyncio.run(propose())
+    return path
+
+
+def with_past(path: Path, rows: int) -> Path:
+    """Add *rows* lines to an empty audit log, spread over the year that ended a day ago."""
+    asyncio.run(_emptied(path))
+    end = microseconds(SystemClock().now() - timedelta(days=1))
+    step = max(1, _YEAR // timedelta(microseconds=1) // max(1, rows))
+    lines = (
+        (seq, end - (rows - seq) * step, _EVENTS[seq % len(_EVENTS)], "agent:rules", "agent", _DATA, GENESIS, GENESIS)
+        for seq in range(1, rows + 1)
+    )
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        connection.executemany(
+            'INSERT INTO audit (seq, "at", event, actor, via, data, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)', lines
+        )
+        connection.execute("COMMIT")
+    return path
+
+
+async def _emptied(path: Path) -> None:
+    store = await asyncio.to_thread(SqlStore.open, url(path), clock=SystemClock())
+    await store.close()
+
+
+def _shares(count: int) -> Iterator[range]:
+    for first in range(0, count, _AT_ONCE):
+        yield range(first, min(count, first + _AT_ONCE))
+
+
+def _bear(tx: Transaction, rig: Rig, epoch: int, items: range) -> None:
+    definition, now = rig.registry.get("rack.touch"), rig.clock.now()
+    for item in items:
+        draft = a_proposal(
+            source_key=f"touch:{item}",
+            action_name=definition.name,
+            definition_hash=definition.definition_hash,
+            parameters={"item": f"item {item}", "mark": ""},
+            subject="rack",
+            target=f"item {item}",
+            proposed_at=now,
+            expires_at=now + _YEAR,
+            epoch=epoch,
+        )
+        bear(tx, draft, by=AGENT, at=now)

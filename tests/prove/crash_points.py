@@ -1,0 +1,175 @@
+"""kill -9 at every point of everything that is done, one after the other, and a recovery after each."""
+
+import gc
+import os
+from collections import Counter
+from functools import partial
+from multiprocessing import Value
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Final
+
+from tests.prove.crash_parts.judge import Judgement, judge
+from tests.prove.crash_parts.points import Points
+from tests.prove.crash_parts.processes import End, ended, forked
+from tests.prove.crash_parts.scripts import SCRIPTS, Script
+from tests.prove.crash_parts.world import DEAD, Place, World, fast_folder, run
+from tests.prove.proof import Outcome, Proof, Trial
+from tests.prove.shares import Share, in_shares
+
+MUST_OCCUR: Final = (
+    "killed before the send",
+    "killed after the target applied it",
+    "killed before its answer",
+    "killed after its answer",
+    "killed before COMMIT",
+    "killed after session: commit",
+    "unknown, then completed (confirmed)",
+    "unknown, then failed (no_effect)",
+    "unknown, then failed (partial)",
+    "kill files left",
+    "late results",
+)
+"""What makes the zero worth something: each at least once."""
+
+
+def crash_everywhere(trial: Trial) -> Outcome:
+    """Kill at the first point of each script, at the second, and so on, until the script ends alive.
+
+    What is left is recovered from and judged once for each state: most kills within a transaction leave the same.
+    """
+    following: Synchronized[int] = Value("i", 0)
+    with fast_folder(trial.folder) as folder:
+        base = _prepared(Place(folder / "base"))
+        warm_up(base.copied_to(folder / "warm"))
+        work = partial(_share, base=base, following=following)
+        together = in_shares(trial, work, processes=os.cpu_count() or 1)
+    outcome, counts = together.outcome, together.counts
+    outcome.notes.append(", ".join(f"{counts[what]:,} {what}" for what in MUST_OCCUR))
+    outcome.notes.append(
+        f"{len(SCRIPTS)} scripts, {len([what for what in counts if what.startswith('killed ')])} kinds of points, "
+        f"{counts['states']:,} different states to recover from, {counts['effects']:,} effects"
+    )
+    missing = [what for what in MUST_OCCUR if not counts[what]]
+    if missing and not outcome.violations:
+        outcome.violations.append(f"never occurred, so nothing was proven: {', '.join(missing)}")
+    return outcome
+
+
+def crashed(script: Script, place: Place, fatal: int) -> End:
+    """Kill the script at one of its points, in a place prepared for it; say how it ended, as it may have fewer."""
+    journal = place.journal
+
+    def act() -> None:
+        world = World(
+            place, points=Points(journal, fatal=fatal, since=script.since), later=script.later, owner=f"{DEAD}script"
+        )
+        run(_to_the_end(script, world))
+
+    return ended(forked(act, journal.trouble))
+
+
+def judged(place: Place, script: Script) -> Judgement:
+    """Recover and judge in a new process."""
+    trouble: list[str] = []
+    end = ended(forked(partial(judge, place, later=script.later, then=script.then), place.journal.trouble))
+    if end is not End.FINISHED:
+        trouble = [line["trouble"] for line in place.journal.lines() if "trouble" in line]
+        return Judgement(problems=[f"the recovery {end}: {' '.join(trouble)[-1_500:]}"])
+    return Judgement.read(place.folder / "judgement")
+
+
+def prepared(script: Script, base: Place, folder: Path) -> Place:
+    """Return the place in which the script begins."""
+    place = base.copied_to(folder)
+    journal = place.journal
+
+    def prepare() -> None:
+        world = World(place, points=Points(journal, fatal_name=script.prepared_until), owner=f"{DEAD}prepared")
+        run(_prepare(script, world))
+
+    expected = End.KILLED if script.prepared_until else End.FINISHED
+    assert ended(forked(prepare, journal.trouble)) is expected, journal.lines()
+    return place
+
+
+def _prepared(base: Place) -> Place:
+    base.folder.mkdir(mode=0o700)
+
+    def start() -> None:
+        run(_start(World(base)))
+
+    assert ended(forked(start, base.journal.trouble)) is End.FINISHED, base.journal.lines()
+    return base
+
+
+def _share(share: Share, outcome: Outcome, counts: Counter[str], base: Place, following: "Synchronized[int]") -> None:
+    while not share.over.value:
+        with following.get_lock():
+            number = following.value
+            following.value += 1
+        if number >= len(SCRIPTS):
+            return
+        with fast_folder(share.folder) as folder:
+            begin = prepared(SCRIPTS[number], base, folder / "begin")
+            _every_point(SCRIPTS[number], begin, share, outcome, counts)
+
+
+def _every_point(script: Script, begin: Place, share: Share, outcome: Outcome, counts: Counter[str]) -> None:
+    known: set[str] = set()
+    end, fatal = End.KILLED, 0
+    while end is not End.FINISHED and not share.over.value:
+        fatal += 1
+        with fast_folder(share.folder) as folder:
+            place = begin.copied_to(folder / "place")
+            end = crashed(script, place, fatal)
+            problems = [] if end in {End.KILLED, End.FINISHED} else [f"the script {end}"]
+            died = [line["died"] for line in place.journal.lines() if "died" in line]
+            left = place.fingerprint()
+            if left not in known:
+                known.add(left)
+                judgement = judged(place, script)
+                problems += judgement.problems
+                counts.update({**judgement.counts, "states": 1})
+        counts.update(f"killed {name}" for name in died)
+        outcome.done += end is End.KILLED
+        share.done.value = outcome.done
+        where = f"{script.name}, point {fatal} ({died[0] if died else end})"
+        outcome.violations += [f"{where}: {problem}" for problem in problems]
+        if outcome.violations:
+            share.over.value = 1
+
+
+def warm_up(place: Place) -> None:
+    """Have done here what every process would do again: compile statements, load what is loaded late."""
+    run(_to_the_end(SCRIPTS[0], World(place)))
+    judge(place, later=0.0)
+    gc.collect()
+    gc.freeze()
+
+
+async def _start(world: World) -> None:
+    await world.rig.start()
+    await world.close()
+
+
+async def _prepare(script: Script, world: World) -> None:
+    await script.prepare(world)
+    await world.close()
+
+
+async def _to_the_end(script: Script, world: World) -> None:
+    await script.act(world)
+    await world.close()
+
+
+PROOF: Final = Proof(
+    name="crash-points",
+    promise="Whatever it was doing when it was killed: nothing acknowledged is lost, nothing is done twice, the audit "
+    "is the state, and every unknown outcome is settled by what happened.",
+    count=1_500,
+    unit="kills",
+    run=crash_everywhere,
+    bugs={},
+    exhaustive=True,
+)

@@ -1,0 +1,88 @@
+"""What must hold of a round whatever anybody was told: over the audit log and the ledger of effects."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from actions.models import ActionStatus
+from tests.prove.race_parts.answers import OK
+from tests.prove.race_parts.history import History, Moment
+
+_GOING_ON: Final = frozenset({"proposed", "validated", "approval", "approved", "executing"})
+
+
+def broken(history: History) -> Iterator[str]:
+    """Yield what was broken."""
+    yield from _doubled(history)
+    yield from _without_a_claim(history)
+    yield from _unlisted(history)
+    yield from _epochs(history)
+    yield from _gone_on(history)
+    yield from _miscounted(history)
+
+
+def begun_after_kills(history: History) -> Iterator[tuple[int, int, bool]]:
+    """Yield proposal, seq of the kill, and whether the kill had listed it, for each effect begun after a kill returned.
+
+    Only those are meant whose proposal was there when it was thrown.
+    """
+    kills = [turn for turn in history.turns if turn.reason in history.by_reason and turn.stops]
+    for turn in kills:
+        kill = history.by_reason[turn.reason]
+        if kill.verb != "kill" or kill.said != OK or not kill.recorded:
+            continue
+        for effect in history.effects:
+            if effect.began > kill.ended and history.lives[effect.proposal_id][0].seq < turn.seq:
+                yield effect.proposal_id, turn.seq, effect.proposal_id in kill.in_flight
+
+
+def _doubled(history: History) -> Iterator[str]:
+    for proposal_id, times in Counter(effect.proposal_id for effect in history.effects).items():
+        if times > 1:
+            yield f"the effect of proposal {proposal_id} happened {times} times"
+
+
+def _without_a_claim(history: History) -> Iterator[str]:
+    for effect in history.effects:
+        owners = {moment.owner for moment in history.lives[effect.proposal_id] if moment.event == "executing"}
+        if not effect.rightful or effect.owner not in owners:
+            yield f"an effect of proposal {effect.proposal_id} by {effect.owner} began before its claim was committed"
+
+
+def _unlisted(history: History) -> Iterator[str]:
+    for proposal_id, seq, listed in begun_after_kills(history):
+        if not listed:
+            yield f"the effect of proposal {proposal_id} began after the kill of line {seq}, which does not list it"
+
+
+def _epochs(history: History) -> Iterator[str]:
+    for before, after in pairwise(history.turns):
+        if after.epoch != before.epoch + 1:
+            yield f"line {after.seq} switched from epoch {before.epoch} to epoch {after.epoch}"
+
+
+def _gone_on(history: History) -> Iterator[str]:
+    for proposal_id, life in history.lives.items():
+        for moment in life:
+            turn = next((turn for turn in reversed(history.turns) if turn.seq < moment.seq), None)
+            if moment.event not in _GOING_ON or turn is None:
+                continue
+            if turn.stops:
+                yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, in observe mode"
+            elif life[0].seq < turn.seq:
+                yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, after the stop that ended it"
+
+
+def _miscounted(history: History) -> Iterator[str]:
+    required = {proposal.id: proposal.required_approvals for proposal in history.proposals}
+    for proposal_id, life in history.lives.items():
+        people = [moment.person for moment in life if moment.event in {"approval", "approved"}]
+        if len(people) != len(set(people)):
+            yield f"proposal {proposal_id} counts a person twice: {people}"
+        if _was(life, ActionStatus.APPROVED) and len(set(people)) < required[proposal_id]:
+            yield f"proposal {proposal_id} was approved by {people}, and needs {required[proposal_id]}"
+
+
+def _was(life: Sequence[Moment], status: ActionStatus) -> bool:
+    return any(moment.status is status for moment in life)
