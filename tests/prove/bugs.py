@@ -46,7 +46,12 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         Bug(
             module="actions.decisions",
             old="if not tx.insert_approval(approval):",
-            new="if not tx.insert_approval(approval) and earlier > proposal.required_approvals:",
+            new="if not tx.insert_approval(approval) and proposal.id < 0:",
+        ),
+        Bug(
+            module="actions.decisions",
+            old="enough = not still_missing(tx, self.policy, proposal)",
+            new="enough = proposal.version > proposal.required_approvals",
         ),
     ),
     "stale fence accepted": (
