@@ -52,7 +52,7 @@ _HOLDER: Final = (
 )
 _SETTINGS: Final = (
     "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
-    "current_setting('synchronous_commit'), current_setting('fsync')"
+    "current_setting('fsync'), current_setting('synchronous_commit')"
 )
 _TRIGGERS: Final = (
     "SELECT tgname, CASE tgenabled WHEN 'D' THEN 'disabled ' ELSE '' END || pg_get_triggerdef(pg_trigger.oid, true) "
@@ -135,18 +135,8 @@ class PostgresqlDatabase:
             connection.close()
 
     def _settle(self, connection: Connection) -> None:
-        version, encoding, synchronous, fsync = _row(connection, _SETTINGS)
-        if version < OLDEST:
-            raise ConfigurationError(f"The server of {self._name} is too old; operator needs PostgreSQL 13 or newer.")
-        if encoding != "UTF8":
-            raise ConfigurationError(
-                f"The database {self._name} keeps text as {encoding}. Make one with: CREATE DATABASE … ENCODING 'UTF8'"
-            )
-        if fsync != "on":
-            raise ConfigurationError(
-                f"The server of {self._name} runs with fsync = {fsync}, so that a power cut loses what was "
-                "acknowledged. Set fsync = on in its configuration."
-            )
+        version, encoding, fsync, synchronous = _row(connection, _SETTINGS)
+        require_usable(self._name, version=version, encoding=encoding, fsync=fsync)
         if synchronous == "off":
             driver_says(connection, "SET synchronous_commit = on")
         driver_says(
@@ -368,6 +358,24 @@ class PostgresqlEvidence:
     def guards_found(self) -> Mapping[str, str]:
         """See `storage.database.Evidence.guards_found`."""
         return dict(self.rows(_TRIGGERS))
+
+
+def require_usable(name: str, *, version: int, encoding: str, fsync: str) -> None:
+    """Raise `ConfigurationError` for a server that nothing can be entrusted to."""
+    if version < OLDEST:
+        raise ConfigurationError(
+            f"The server of {name} is PostgreSQL {version // 10_000}, which is too old; operator needs 13 or newer. "
+            "Set `database` to a newer one."
+        )
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"The database {name} keeps text as {encoding}. Make one with: CREATE DATABASE … ENCODING 'UTF8'"
+        )
+    if fsync != "on":
+        raise ConfigurationError(
+            f"The server of {name} runs with fsync = {fsync}, so that a power cut loses what was "
+            "acknowledged. Set fsync = on in its configuration."
+        )
 
 
 def _engine(url: URL) -> Engine:
