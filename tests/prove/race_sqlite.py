@@ -6,12 +6,10 @@ from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.race_parts.databases import sqlite
 from tests.prove.race_parts.races import race
 
-EACH: Final = 4_000
-
 
 def run(trial: Trial) -> Outcome:
     """Race."""
-    return race(trial, sqlite(), EACH)
+    return race(trial, sqlite(), each=4_000, width=8)
 
 
 PROOF: Final = Proof(

@@ -128,7 +128,7 @@ _EXPLAINED: Final[Mapping[str, Callable[[History, Answer], bool]]] = {
 
 
 def _uncounted(history: History) -> Iterator[str]:
-    written = Counter(key for event in history.audit if (key := _written(event)) is not None)
+    written = Counter(key for event in history.remains.audit if (key := _written(event)) is not None)
     said = Counter(key for answer in history.answers if (key := _said(answer)) is not None)
     for key in sorted(written.keys() | said.keys()):
         if written[key] != said[key]:

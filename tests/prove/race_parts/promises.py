@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Final
 
 from actions.models import ActionStatus
-from tests.prove.race_parts.answers import OK
+from tests.prove.race_parts.answers import OK, Answer
 from tests.prove.race_parts.history import History, Moment
+from tests.prove.race_parts.ledger import Effect
 
 _GOING_ON: Final = frozenset({"proposed", "validated", "approval", "approved", "executing"})
 
@@ -22,19 +23,15 @@ def broken(history: History) -> Iterator[str]:
     yield from _miscounted(history)
 
 
-def begun_after_kills(history: History) -> Iterator[tuple[int, int, bool]]:
-    """Yield proposal, seq of the kill, and whether the kill had listed it, for each effect begun after a kill returned.
-
-    Only those are meant whose proposal was there when it was thrown.
-    """
-    kills = [turn for turn in history.turns if turn.reason in history.by_reason and turn.stops]
-    for turn in kills:
-        kill = history.by_reason[turn.reason]
-        if kill.verb != "kill" or kill.said != OK or not kill.recorded:
+def begun_after_kills(history: History) -> Iterator[tuple[Effect, Answer]]:
+    """Yield each effect that began after a kill had returned, with that kill; its proposal was there before."""
+    kills = [(turn, history.by_reason.get(turn.reason)) for turn in history.turns if turn.stops]
+    for turn, kill in kills:
+        if kill is None or kill.verb != "kill" or kill.said != OK or not kill.recorded:
             continue
         for effect in history.effects:
             if effect.began > kill.ended and history.lives[effect.proposal_id][0].seq < turn.seq:
-                yield effect.proposal_id, turn.seq, effect.proposal_id in kill.in_flight
+                yield effect, kill
 
 
 def _doubled(history: History) -> Iterator[str]:
@@ -51,9 +48,9 @@ def _without_a_claim(history: History) -> Iterator[str]:
 
 
 def _unlisted(history: History) -> Iterator[str]:
-    for proposal_id, seq, listed in begun_after_kills(history):
-        if not listed:
-            yield f"the effect of proposal {proposal_id} began after the kill of line {seq}, which does not list it"
+    for effect, kill in begun_after_kills(history):
+        if effect.proposal_id not in kill.in_flight:
+            yield f"the effect of proposal {effect.proposal_id} began after kill {kill.reason}, which does not list it"
 
 
 def _epochs(history: History) -> Iterator[str]:
@@ -75,7 +72,7 @@ def _gone_on(history: History) -> Iterator[str]:
 
 
 def _miscounted(history: History) -> Iterator[str]:
-    required = {proposal.id: proposal.required_approvals for proposal in history.proposals}
+    required = {proposal.id: proposal.required_approvals for proposal in history.remains.proposals}
     for proposal_id, life in history.lives.items():
         people = [moment.person for moment in life if moment.event in {"approval", "approved"}]
         if len(people) != len(set(people)):
