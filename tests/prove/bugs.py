@@ -124,6 +124,27 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
 """,
         ),
     ),
+    "the wrong winner is named": (
+        Bug(
+            module="actions.decisions",
+            old="return decided[-1] if decided else None",
+            new="return decided[0] if decided else None",
+        ),
+    ),
+    "a kill that does not list what runs": (
+        Bug(
+            module="actions.safety",
+            old="statuses=(EXECUTING, UNKNOWN), subject=subject",
+            new="statuses=(UNKNOWN,), subject=subject",
+        ),
+    ),
+    "the same click is taken anew": (
+        Bug(
+            module="actions.decisions",
+            old="earlier = tx.inbox(ask.by.key)",
+            new="earlier = None if proposal.version else tx.inbox(ask.by.key)",
+        ),
+    ),
     "two writers at once": (
         Bug(
             module="storage.postgresql",

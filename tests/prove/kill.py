@@ -105,6 +105,7 @@ PROOF: Final = Proof(
     run=run,
     bugs={
         "kill without a new epoch": 20,
+        "a kill that does not list what runs": 20,
         "no mode guard": 20,
         "the kill file is not looked at": 20,
         "send before claim": 20,

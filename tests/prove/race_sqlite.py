@@ -28,6 +28,8 @@ PROOF: Final = Proof(
             "stale fence accepted",
             "send before claim",
             "answered before the commit",
+            "the same click is taken anew",
+            "the wrong winner is named",
         ),
         3_000,
     ),
