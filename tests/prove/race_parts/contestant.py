@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from actions.errors import ActionFailedError, ObserveOnlyError
 from actions.executor import Timing
-from actions.models import Caller, FailureOutcome, Risk, SafetyMode
+from actions.models import EVERYTHING, Caller, FailureOutcome, Risk, SafetyMode
 from actions.ports import KillFiles, Store
 from actions.registry import Done
 from tests.prove.race_parts.answers import OK, Answer, told
@@ -43,6 +43,7 @@ _WEIGHTS: Final = {
 _GO_ON: Final = 0.2
 """How likely someone who is told of observe mode switches to execute next."""
 _APPROVERS: Final = (*(ANN, ANN, ANN_CLI, BO, BO) * 4, CY)
+_SCOPES: Final = (EVERYTHING, EVERYTHING, "rack")
 _SAME_CLICK: Final = 0.3
 _ON_THE_WAY: Final = (0, 0, 0.02, 0.1, 0.3)
 """Seconds that something takes to arrive at the target."""
@@ -102,14 +103,14 @@ class Contestant:
             "reconcile": lambda: self._do("reconcile", self._rig.reconciler.reconcile()),
             "recover": lambda: self._do("recover", self._rig.reconciler.recover(self._is_dead)),
             "kill": self._kill,
-            "observe": partial(self._switch, SafetyMode.OBSERVE),
+            "observe": lambda: self._switch(SafetyMode.OBSERVE, self._some_scope()),
         }
 
     async def run(self, count: int) -> None:
         """Go on until all together have done *count* operations."""
         while self._arena.done.sum() < count:
             if self._was_told_of_observe_mode() and self._chance.random() < _GO_ON:
-                await self._switch(SafetyMode.EXECUTE)
+                await self._switch(SafetyMode.EXECUTE, self.answers[-1].scope)
                 continue
             (verb,) = self._chance.choices(tuple(_WEIGHTS), tuple(_WEIGHTS.values()))
             await self._verbs[verb]()
@@ -133,12 +134,13 @@ class Contestant:
             await self._do("run", self._rig.executor.execute_proposal(proposal_id), proposal_id=proposal_id)
 
     async def _kill(self) -> None:
-        reason = self._reason()
-        await self._do("kill", self._rig.safety.kill_switch(by=BO, reason=reason), BO, reason=reason)
+        reason, scope = self._reason(), self._some_scope()
+        await self._do("kill", self._rig.safety.kill_switch(by=BO, reason=reason, scope=scope), BO, reason=reason)
 
-    async def _switch(self, mode: SafetyMode) -> None:
+    async def _switch(self, mode: SafetyMode, scope: str) -> None:
         reason = self._reason()
-        await self._do(mode.value, self._rig.safety.set_mode(mode, by=ANN, reason=reason), ANN, reason=reason)
+        work = self._rig.safety.set_mode(mode, by=ANN, reason=reason, scope=scope)
+        await self._do(mode.value, work, ANN, reason=reason)
 
     async def _some_proposal(self) -> int:
         item = self._arena.done.sum() // PER_ITEM + self._chance.randrange(WINDOW)
@@ -179,6 +181,9 @@ class Contestant:
     def _click(self, verb: str, proposal_id: int, by: Caller) -> Caller:
         same = self._chance.random() < _SAME_CLICK
         return replace(by, key=f"{verb}:{proposal_id}:{by.actor}") if same else by
+
+    def _some_scope(self) -> str:
+        return self._chance.choice(_SCOPES)
 
     def _reason(self) -> str:
         return f"{self._owner}#{len(self.answers)}"

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from actions.lifecycle import STATUS_EVENTS, replay
-from actions.models import EVERYTHING, ActionStatus, AuditEvent, SafetyMode
+from actions.models import ActionStatus, AuditEvent, SafetyMode
 from tests.prove.race_parts.answers import OK, Answer
 from tests.prove.race_parts.ledger import Effect
 from tests.prove.race_parts.remains import Remains
@@ -43,16 +43,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A change of the mode for everything."""
+    """A change of the mode, for everything or for a subject."""
 
     seq: int
+    scope: str
     mode: SafetyMode
     epoch: int
     reason: str
     in_flight: tuple[int, ...]
     since: int
     until: int
-    """When the next one had come."""
+    """When the next one for the same had come."""
 
     @property
     def stops(self) -> bool:
@@ -80,12 +81,14 @@ class History:
     @cached_property
     def turns(self) -> Sequence[Turn]:
         """The changes of mode, in order."""
-        events = [event for event in self.remains.audit if event.event in TURNS and event.data["scope"] == EVERYTHING]
-        ends = [self._turned(event, "ended", EVER) for event in events[1:]]
-        return [
-            _turn(event, self._turned(event, "began", -EVER), end)
-            for event, end in zip(events, [*ends, EVER], strict=True)
-        ]
+        turns: list[Turn] = []
+        until: dict[object, int] = {}
+        for event in reversed(self.remains.audit):
+            if event.event in TURNS:
+                scope = event.data["scope"]
+                turns.append(_turn(event, self._turned(event, "began", -EVER), until.get(scope, EVER)))
+                until[scope] = self._turned(event, "ended", EVER)
+        return turns[::-1]
 
     @cached_property
     def by_reason(self) -> Mapping[str, Answer]:
@@ -154,6 +157,7 @@ def _turn(event: AuditEvent, since: int, until: int) -> Turn:
     assert isinstance(listed, list)
     return Turn(
         seq=event.seq,
+        scope=str(event.data["scope"]),
         mode=SafetyMode(str(event.data["mode"])),
         epoch=int(str(event.data["epoch"])),
         reason=str(event.data["reason"]),

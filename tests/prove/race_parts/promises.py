@@ -1,13 +1,12 @@
 """What must hold of a round whatever anybody was told: over the audit log and the ledger of effects."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from actions.models import ActionStatus
 from tests.prove.race_parts.answers import OK, Answer
-from tests.prove.race_parts.history import History, Moment
+from tests.prove.race_parts.history import History, Moment, Turn
 from tests.prove.race_parts.ledger import Effect
 
 _GOING_ON: Final = frozenset({"proposed", "validated", "approval", "approved", "executing"})
@@ -54,21 +53,28 @@ def _unlisted(history: History) -> Iterator[str]:
 
 
 def _epochs(history: History) -> Iterator[str]:
-    for before, after in pairwise(history.turns):
-        if after.epoch != before.epoch + 1:
-            yield f"line {after.seq} switched from epoch {before.epoch} to epoch {after.epoch}"
+    epochs: dict[str, int] = {}
+    for turn in history.turns:
+        before = epochs.get(turn.scope, turn.epoch - 1)
+        if turn.epoch != before + 1:
+            yield f"line {turn.seq} switched {turn.scope} from epoch {before} to epoch {turn.epoch}"
+        epochs[turn.scope] = turn.epoch
 
 
 def _gone_on(history: History) -> Iterator[str]:
     for proposal_id, life in history.lives.items():
         for moment in life:
-            turn = next((turn for turn in reversed(history.turns) if turn.seq < moment.seq), None)
-            if moment.event not in _GOING_ON or turn is None:
+            if moment.event not in _GOING_ON:
                 continue
-            if turn.stops:
+            decisive = _in_force(history.turns, moment.seq)
+            if any(turn.stops for turn in decisive):
                 yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, in observe mode"
-            elif life[0].seq < turn.seq:
+            elif any(life[0].seq < turn.seq for turn in decisive):
                 yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, after the stop that ended it"
+
+
+def _in_force(turns: Sequence[Turn], seq: int) -> Collection[Turn]:
+    return {turn.scope: turn for turn in turns if turn.seq < seq}.values()
 
 
 def _miscounted(history: History) -> Iterator[str]:
