@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import psycopg
 
 from actions.lifecycle import APPROVED, CANCELLED, COMPLETED, EXECUTING, EXPIRED, FAILED, IN_FLIGHT, TERMINAL, UNKNOWN
 from actions.models import (
@@ -21,8 +24,14 @@ from actions.models import (
 from actions.ports import Reader
 from storage.audit_verify import verify
 from tests.invariants import check, everything
+from tests.prove.crash_parts.processes import PATIENCE
 from tests.prove.crash_parts.target import BLIND, PARTS, Ledger, key_of
 from tests.prove.crash_parts.world import Place, World
+
+_OTHERS: Final = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,21 +57,31 @@ def judge(place: Place, *, later: float, then: Callable[[World], Any] | None = N
 
 
 async def _judge(place: Place, later: float, then: Callable[[World], Any] | None) -> Judgement:
+    if place.server_url is not None:
+        _wait_for_the_dead(place.server_url)
     world, judgement = World(place, later=later), Judgement()
     said = place.journal.lines()
     stored = await world.store.read(_by_id)
     judgement.problems += await world.store.read(lambda reader: list(_found_at_once(reader, world, said)))
-    await world.recover()
-    if then is not None:
-        await then(world)
-    await world.dispatch()
-    await world.recover()  # what was run only now may have been lost as well
+    for _ in range(2):  # what is run only now may have been lost as well, or waited for what was unknown
+        await world.recover()
+        if then is not None:
+            await then(world)
+        await world.run_approved()
     await world.store.read(lambda reader: _judge_state(reader, world, stored, judgement))
     judgement.problems += await world.store.read(lambda reader: list(lost(reader, said)))
     await world.close()
     judgement.problems += verify(place.url, place.testimony).problems
     judgement.problems += [line["trouble"] for line in place.journal.lines() if "trouble" in line]
     return judgement
+
+
+def _wait_for_the_dead(url: str) -> None:
+    # The server ends the last statement of a killed client, a COMMIT perhaps, before it notices that nobody is there.
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        while connection.execute(_OTHERS).fetchone() != (0,) and time.monotonic() < deadline:
+            time.sleep(0.002)
 
 
 def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
