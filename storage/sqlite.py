@@ -44,7 +44,13 @@ class SqliteDatabase:
 
     def write_session(self) -> "SqliteWriteSession":
         """See `storage.database.Database.write_session`."""
-        return SqliteWriteSession(build_engine(self._file, busy_timeout=self._busy_timeout).connect(), self._file)
+        session = SqliteWriteSession(build_engine(self._file, busy_timeout=self._busy_timeout).connect(), self._file)
+        try:
+            self._file.sync_names()  # SQLite does so too, but takes no notice if it fails
+        except StorageError:
+            session.close()
+            raise
+        return session
 
     def read_session(self) -> "SqliteReadSession":
         """See `storage.database.Database.read_session`."""
