@@ -54,9 +54,9 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server until the block ends."""
-    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir="/tmp"))  # the path of a socket must be short
+def running(within: str = "/tmp") -> Iterator[Server]:
+    """Run a server until the block ends, with its files in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir=within))  # the path of a socket must be short
     for name in ("run", "data"):
         (folder / name).mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as environment:
