@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing import Value
 from multiprocessing.sharedctypes import Synchronized
@@ -15,7 +16,7 @@ from tests.prove.crash_parts.scripts import SCRIPTS, Script, lifecycle
 from tests.prove.crash_parts.start import begun, warm_up
 from tests.prove.crash_parts.world import DEAD, Place, World, fast_folder, run
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.shares import Share, in_shares
+from tests.prove.shares import Share, Shared, in_shares
 
 MUST_OCCUR: Final = (
     "killed before the send",
@@ -34,17 +35,9 @@ MUST_OCCUR: Final = (
 
 
 def crash_everywhere(trial: Trial) -> Outcome:
-    """Kill at the first point of each script, at the second, and so on, until the script ends alive.
-
-    What is left is recovered from and judged once for each state: most kills within a transaction leave the same.
-    """
-    following: Synchronized[int] = Value("i", 0)
-    with fast_folder(trial.folder) as folder:
-        base = begun(Place(folder / "base"))
-        warm_up(base.copied_to(folder / "warm"), lifecycle)
-        work = partial(_share, base=base, following=following)
-        together = in_shares(trial, work, processes=os.cpu_count() or 1)
-    outcome, counts = together.outcome, together.counts
+    """Kill all scripts at all of their points; see `crash_scripts`."""
+    shared = crash_scripts(trial, SCRIPTS)
+    outcome, counts = shared.outcome, shared.counts
     outcome.notes.append(", ".join(f"{counts[what]:,} {what}" for what in MUST_OCCUR))
     outcome.notes.append(
         f"{len(SCRIPTS)} scripts, {len([what for what in counts if what.startswith('killed ')])} kinds of points, "
@@ -54,6 +47,19 @@ def crash_everywhere(trial: Trial) -> Outcome:
     if missing and not outcome.violations:
         outcome.violations.append(f"never occurred, so nothing was proven: {', '.join(missing)}")
     return outcome
+
+
+def crash_scripts(trial: Trial, scripts: Sequence[Script]) -> Shared:
+    """Kill at the first point of each script, at the second, and so on, until the script ends alive.
+
+    What is left is recovered from and judged once for each state: most kills within a transaction leave the same.
+    """
+    following: Synchronized[int] = Value("i", 0)
+    with fast_folder(trial.folder) as folder:
+        base = begun(Place(folder / "base"))
+        warm_up(base.copied_to(folder / "warm"), lifecycle)
+        work = partial(_share, scripts=scripts, base=base, following=following)
+        return in_shares(trial, work, processes=os.cpu_count() or 1)
 
 
 def crashed(script: Script, place: Place, fatal: int) -> End:
@@ -93,17 +99,25 @@ def prepared(script: Script, base: Place, folder: Path) -> tuple[Place, list[str
     return place, [] if end is expected else [f"{script.name}: preparing it {end}: {journal.lines()[-1:]}"]
 
 
-def _share(share: Share, outcome: Outcome, counts: Counter[str], base: Place, following: "Synchronized[int]") -> None:
+def _share(
+    share: Share,
+    outcome: Outcome,
+    counts: Counter[str],
+    *,
+    scripts: Sequence[Script],
+    base: Place,
+    following: "Synchronized[int]",
+) -> None:
     while not share.over.value:
         with following.get_lock():
             number = following.value
             following.value += 1
-        if number >= len(SCRIPTS):
+        if number >= len(scripts):
             return
         with fast_folder(share.folder) as folder:
-            begin, problems = prepared(SCRIPTS[number], base, folder / "begin")
+            begin, problems = prepared(scripts[number], base, folder / "begin")
             outcome.violations += problems
-            _every_point(SCRIPTS[number], begin, share, outcome, counts)
+            _every_point(scripts[number], begin, share, outcome, counts)
 
 
 def _every_point(script: Script, begin: Place, share: Share, outcome: Outcome, counts: Counter[str]) -> None:
