@@ -282,5 +282,13 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="is_whole = bool(link(seq, at, proposal_id, event, actor, via, data, prev))",
         ),
     ),
+    "sleep in the writer": (
+        Bug(module="storage.writer", old="import asyncio\n", new="import asyncio\nimport time\n"),
+        Bug(
+            module="storage.writer",
+            old='        driver_says(connection, "SAVEPOINT unit")\n',
+            new='        time.sleep(0.05)\n        driver_says(connection, "SAVEPOINT unit")\n',
+        ),
+    ),
 }
 """By name. `audit in its own transaction` and `sleep in the writer` belong here too."""
