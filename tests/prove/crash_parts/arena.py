@@ -34,6 +34,15 @@ Places = Callable[[Share], AbstractContextManager[Place]]
 """Gives a fresh place, in mode execute, for one round."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A process at work."""
+
+    pid: int
+    suddenly: bool
+    """It is killed at any moment, soon after a point; else at the point."""
+
+
 @dataclass(slots=True)
 class Arena:
     """One round."""
@@ -43,8 +52,8 @@ class Arena:
     counts: Counter[str]
     problems: list[str] = field(default_factory=list)
     kills: int = 0
-    _living: dict[int, int] = field(default_factory=dict)
-    """Process ids, by the descriptors that tell of their end."""
+    _living: dict[int, Doomed] = field(default_factory=dict)
+    """By the descriptors that tell of their end."""
     _started: int = 0
 
     def fight(self, kills: int) -> None:
@@ -56,8 +65,8 @@ class Arena:
             while self.kills < kills and not self.problems:
                 self._next(doomed, doom)
         finally:
-            for descriptor, pid in self._living.items():
-                kill(pid)
+            for descriptor, process in self._living.items():
+                kill(process.pid)
                 os.close(descriptor)
             os.close(doomed)
             os.close(doom)
@@ -75,7 +84,7 @@ class Arena:
                 self._start(doom)
 
     def _kill_in_a_moment(self, pid: int) -> None:
-        if pid in self._living.values():
+        if Doomed(pid, suddenly=True) in self._living.values():
             select.select([], [], [], self.rng.uniform(0, LONGEST_MOMENT))
             os.kill(pid, signal.SIGKILL)
 
@@ -93,12 +102,13 @@ class Arena:
             run(Worker(world, random.Random(seed), number).work())
 
         pid = forked(work, journal.trouble)
-        self._living[os.pidfd_open(pid)] = pid
-        self.counts["killed at any moment" if suddenly else "killed at a point"] += 1
+        self._living[os.pidfd_open(pid)] = Doomed(pid, suddenly)
 
     def _bury(self, descriptor: int) -> None:
-        end = ended(self._living.pop(descriptor))
+        process = self._living.pop(descriptor)
+        end = ended(process.pid)
         os.close(descriptor)
+        self.counts["killed at any moment" if process.suddenly else "killed at a point"] += 1
         if end is not End.KILLED:
             said = [line["trouble"] for line in self.place.journal.lines() if "trouble" in line]
             self.problems.append(f"a process {end}: {' '.join(said)[-1_500:]}")
