@@ -145,13 +145,6 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="earlier = None if proposal.version else tx.inbox(ask.by.key)",
         ),
     ),
-    "two writers at once": (
-        Bug(
-            module="storage.postgresql",
-            old='_LOCK: Final = f"SELECT pg_advisory_xact_lock({WRITING})"',
-            new='_LOCK: Final = f"SELECT {WRITING}"',
-        ),
-    ),
     "the kill file is not looked at": (
         Bug(
             module="actions.safety",
@@ -216,6 +209,17 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             )
             in_flight = await self._store.write(
 """,
+        ),
+    ),
+    "kill file lifted before the commit": (
+        Bug(
+            module="actions.safety",
+            old="        file = self._drop_kill_file()\n        try:\n",
+            new=(
+                "        file = self._drop_kill_file()\n"
+                "        self._kill_files.remove([file] if file else [])\n"
+                "        try:\n"
+            ),
         ),
     ),
     "run again after a crash": (

@@ -27,8 +27,9 @@ WINDOW: Final = 6
 TIMING: Final = Timing(
     proposal_lifetime=dict.fromkeys(Risk, timedelta(milliseconds=PER_ITEM * WINDOW * 3)),
     approval_lifetime=timedelta(milliseconds=PER_ITEM * 8),
+    finish_interval=0.05,
 )
-"""In the time of `ArenaClock`."""
+"""The lifetimes are in the time of `ArenaClock`."""
 _FAULTS: Final = ("", "", "", "", "", "", "refuse", "lost", "apply-then-lost")
 _WEIGHTS: Final = {
     "approve": 40.0,

@@ -16,7 +16,7 @@ from tests.prove.race_parts.rounds import Round, contended
 
 FIRST: Final = 1_000
 """How many operations the first round has: most bugs are found in it."""
-ENOUGH: Final = 4_000
+ENOUGH: Final = 10_000
 """From so many operations on everything below must have occurred."""
 _OCCURS: Final = (
     "effects",
