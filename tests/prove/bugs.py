@@ -295,4 +295,4 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
     ),
 }
-"""By name. `audit in its own transaction` and `sleep in the writer` belong here too."""
+"""By name."""
