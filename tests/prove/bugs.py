@@ -287,11 +287,10 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
     ),
     "sleep in the writer": (
-        Bug(module="storage.writer", old="import asyncio\n", new="import asyncio\nimport time\n"),
         Bug(
             module="storage.writer",
-            old='        driver_says(connection, "SAVEPOINT unit")\n',
-            new='        time.sleep(0.05)\n        driver_says(connection, "SAVEPOINT unit")\n',
+            old="            value = request.work(transaction)\n",
+            new="            __import__('time').sleep(0.05)\n            value = request.work(transaction)\n",
         ),
     ),
 }

@@ -170,6 +170,7 @@ PROOF: Final = Proof(
         "found in part is not found": 400,
         "stale fence accepted": 200,
         "kill in several transactions": 200,
+        "kill file lifted before the commit": 200,
         "kill without a new epoch": 400,
     },
     exhaustive=True,

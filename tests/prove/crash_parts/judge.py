@@ -13,6 +13,7 @@ import psycopg
 
 from actions.lifecycle import APPROVED, CANCELLED, COMPLETED, EXECUTING, EXPIRED, FAILED, IN_FLIGHT, TERMINAL, UNKNOWN
 from actions.models import (
+    EVERYTHING,
     ActionProposal,
     ActionStatus,
     AuditEvent,
@@ -92,7 +93,6 @@ def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
     }
     hashes = {event.seq: event.hash for event in audit}
     epochs = {control.scope: control.epoch for control in reader.controls()}
-    kills = [event.data["in_flight"] for event in audit if event.event == "kill_switch"]
     for line in said:
         for proposal_id, version, status in line.get("proposals", ()):
             if rows.get((proposal_id, version)) != status:
@@ -102,8 +102,10 @@ def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"lost: {scope} was said to be at {mode} (epoch {epoch})"
         if "seq" in line and line["seq"] and hashes.get(line["seq"]) != line["head"]:
             yield f"lost: the audit was said to have line {line['seq']}"
-        if "in_flight" in line and line["in_flight"] not in kills:
-            yield f"lost: a kill that was answered (in flight: {line['in_flight']})"
+    kills = Counter(str(event.data["in_flight"]) for event in audit if event.event == "kill_switch")
+    answered = Counter(str(line["in_flight"]) for line in said if "in_flight" in line)
+    if answered - kills:
+        yield f"lost: a kill that was answered (in flight: {', '.join(answered - kills)})"
 
 
 def _by_id(reader: Reader) -> dict[int, ActionProposal]:
@@ -114,9 +116,11 @@ def _found_at_once(reader: Reader, world: World, said: list[dict[str, Any]]) -> 
     yield from lost(reader, said)
     yield from _kill_rules(reader.audit(limit=1_000_000), _by_id(reader))
     dropped = sum("dropped" in line for line in said)
-    lifted = any(mode == SafetyMode.EXECUTE for line in said for _, _, mode in line.get("controls", ()))
-    kills = sum(event.event == "kill_switch" for event in reader.audit(limit=1_000_000))
-    if dropped > kills + len(world.kill_files.present()) and not lifted:
+    audit = reader.audit(limit=1_000_000)
+    kills = sum(event.event == "kill_switch" for event in audit)
+    executes = sum((event.data.get("scope"), event.data.get("mode")) == (EVERYTHING, "execute") for event in audit)
+    # Whoever switches to execute lifts the kill files that lie there, that of a kill under way among them.
+    if dropped > kills + len(world.kill_files.present()) and executes == 1:
         yield "a kill was forgotten: its file is gone, and the database knows nothing of it"
 
 
