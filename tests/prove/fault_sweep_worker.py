@@ -10,6 +10,7 @@ if __name__ == "__main__":
     plant_from_environment()
 
 import asyncio
+import gc
 import http.client
 import json
 import logging
@@ -48,6 +49,7 @@ class Sweep:
         # Once here, so that no run has to import or to compile anything.
         first = Path(shutil.copytree(folder / "template", folder / "first"))
         asyncio.run(self._scenario(first, ends_well=True).play())
+        gc.freeze()  # what every fork would copy to look through it
 
     def calls(self) -> dict[str, int]:
         """Return how many calls of each kind a run makes when nothing fails."""
