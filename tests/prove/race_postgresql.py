@@ -9,7 +9,7 @@ from tests.prove.race_parts.races import race
 
 def run(trial: Trial) -> Outcome:
     """Race."""
-    return race(trial, postgresql(), each=4_000, width=2)
+    return race(trial, postgresql(), width=2)
 
 
 PROOF: Final = Proof(

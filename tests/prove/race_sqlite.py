@@ -9,7 +9,7 @@ from tests.prove.race_parts.races import race
 
 def run(trial: Trial) -> Outcome:
     """Race."""
-    return race(trial, sqlite(), each=4_000, width=8)
+    return race(trial, sqlite(), width=8)
 
 
 PROOF: Final = Proof(

@@ -14,7 +14,7 @@ from actions.models import ActionStatus
 from actions.ports import Store
 from tests.factories import START
 from tests.invariants import everything
-from tests.prove.kill_parts.killer import LOOK, STOPS_WITHIN, Killer
+from tests.prove.kill_parts.killer import LOOK, PREPARED_WITHIN, Killer
 from tests.prove.kill_parts.load import Freezing
 from tests.prove.kill_parts.site import Site
 from tests.prove.race_parts.answers import Answer
@@ -23,12 +23,11 @@ from tests.prove.race_parts.databases import Databases
 from tests.prove.race_parts.history import History
 from tests.prove.race_parts.ledger import effects_in
 from tests.prove.race_parts.promises import broken
-from tests.prove.race_parts.remains import Remains, remains_of
-from tests.rig import Target
+from tests.prove.race_parts.remains import Remains
 
 PATIENCE: Final = 0.3
 """Seconds that the kill waits for the database."""
-LIMIT: Final = PATIENCE + 1.0
+LIMIT: Final = PATIENCE + 2.0
 """Seconds within which it must have answered all the same."""
 _VICTIM: Final = 0
 
@@ -69,7 +68,7 @@ def freeze(databases: Databases, folder: Path, seed: str) -> Frozen:
     try:
         with site.under_load(wrapped) as processes:
             seen = asyncio.run(_kill_a_stopped_writer(site, seed, processes[_VICTIM].pid or 0, asked))
-        return _judged(site, seen, asyncio.run(_settled(site)))
+        return _judged(site, seen, asyncio.run(site.remains()))
     finally:
         databases.drop(url)
         shutil.rmtree(folder)
@@ -109,20 +108,13 @@ async def _kill_a_stopped_writer(site: Site, seed: str, victim: int, asked: Numb
 
 
 async def _stopped(process: int) -> None:
-    async with asyncio.timeout(STOPS_WITHIN):
+    async with asyncio.timeout(PREPARED_WITHIN):
         while not _is_stopped(process):  # noqa: ASYNC110 - other processes cannot set our events
             await asyncio.sleep(LOOK)
 
 
 def _is_stopped(process: int) -> bool:
     return os.waitid(os.P_PID, process, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-async def _settled(site: Site) -> Remains:
-    store = await asyncio.to_thread(site.opened)
-    remains = await remains_of(site.rig(store, "host/98/settled", Target()), site.url, effects_in(site.ledger))
-    await store.close()
-    return remains
 
 
 def _judged(site: Site, seen: _Seen, remains: Remains) -> Frozen:

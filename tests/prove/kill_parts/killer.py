@@ -14,6 +14,8 @@ from tests.rig import ANN, BO, Rig
 
 STOPS_WITHIN: Final = 5.0
 """Seconds after which a process that still claims counts as one that never stops; it should take one at most."""
+PREPARED_WITHIN: Final = 30.0
+"""Seconds that the load may take to come up."""
 LOOK: Final = 0.001
 """Seconds between two looks at what other processes do."""
 _SOON: Final = 0.03
@@ -56,7 +58,7 @@ class Killer:
 
     async def somebody_runs(self) -> None:
         """Wait until an action is under way; `TimeoutError` if none is for long."""
-        async with asyncio.timeout(STOPS_WITHIN):
+        async with asyncio.timeout(PREPARED_WITHIN):
             while not self._site.under_way.sum():  # noqa: ASYNC110 - other processes cannot set our events
                 await asyncio.sleep(LOOK)
 

@@ -15,8 +15,7 @@ from tests.prove.race_parts.databases import Databases
 from tests.prove.race_parts.history import History
 from tests.prove.race_parts.ledger import effects_in
 from tests.prove.race_parts.promises import begun_after_kills, broken
-from tests.prove.race_parts.remains import Remains, remains_of
-from tests.rig import Target
+from tests.prove.race_parts.remains import Remains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ def besiege(databases: Databases, folder: Path, seed: str, kills: int) -> Siege:
     try:
         with site.under_load():
             answers, stops = asyncio.run(_kill_and_go_on(site, seed, kills))
-        return _judged(site, answers, stops, asyncio.run(_settled(site)))
+        return _judged(site, answers, stops, asyncio.run(site.remains()))
     finally:
         databases.drop(url)
         shutil.rmtree(folder)
@@ -64,13 +63,6 @@ async def _kill_and_go_on(site: Site, seed: str, kills: int) -> tuple[list[Answe
         site.over[0] = 1
         await store.close()
     return killer.answers, stops
-
-
-async def _settled(site: Site) -> Remains:
-    store = await asyncio.to_thread(site.opened)
-    remains = await remains_of(site.rig(store, "host/98/settled", Target()), site.url, effects_in(site.ledger))
-    await store.close()
-    return remains
 
 
 def _judged(site: Site, answers: Sequence[Answer], stops: Sequence[Stop], remains: Remains) -> Siege:

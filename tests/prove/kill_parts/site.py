@@ -19,7 +19,8 @@ from storage.store import SqlStore
 from tests.factories import CountingEntropy
 from tests.prove.kill_parts.load import Load
 from tests.prove.race_parts.arena import Numbers
-from tests.prove.race_parts.ledger import Ledger
+from tests.prove.race_parts.ledger import Ledger, effects_in
+from tests.prove.race_parts.remains import Remains, remains_of
 from tests.prove.race_parts.watched import WatchedTarget
 from tests.rig import Rig, Target
 
@@ -72,6 +73,13 @@ class Site:
         """Return what one of them acts through."""
         kill_files = DirectoryKillFiles(self.folder / "state", entropy=CountingEntropy(prefix=owner))
         return Rig(store, kill_files, SystemClock(), owner=owner, target=target)
+
+    async def remains(self) -> Remains:
+        """Return what is left when the load has ended."""
+        store = await asyncio.to_thread(self.opened)
+        remains = await remains_of(self.rig(store, "host/98/settled"), self.url, effects_in(self.ledger))
+        await store.close()
+        return remains
 
     @contextmanager
     def under_load(self, wrapped: Wrapped = lambda store, _: store) -> Iterator[list[ForkProcess]]:

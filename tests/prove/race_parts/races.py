@@ -16,6 +16,8 @@ from tests.prove.race_parts.rounds import Round, contended
 
 FIRST: Final = 1_000
 """How many operations the first round has: most bugs are found in it."""
+EACH: Final = 4_000
+"""How many each later one has."""
 ENOUGH: Final = 10_000
 """From so many operations on everything below must have occurred."""
 _OCCURS: Final = (
@@ -32,12 +34,12 @@ _OCCURS: Final = (
 )
 
 
-def race(trial: Trial, databases: AbstractContextManager[Databases], *, each: int, width: int) -> Outcome:
-    """Do rounds of *each* operations, *width* at once in each process, until enough is done or something is broken."""
+def race(trial: Trial, databases: AbstractContextManager[Databases], *, width: int) -> Outcome:
+    """Do round after round, *width* operations at once in each process, until enough is done or something is broken."""
     outcome, counts, number = Outcome(), Counter[str](), 0
     with databases as offered, memory_folder() as folder:
         while outcome.done < trial.count and not outcome.violations:
-            count = min(each if number else FIRST, trial.count - outcome.done)
+            count = min(EACH if number else FIRST, trial.count - outcome.done)
             history = _round(offered, folder / str(number), f"{trial.seed}:{number}", count, width)
             said = [*history.remains.problems, *broken(history), *unexplained(history)]
             outcome.violations += [f"round {trial.seed}:{number}: {one}" for one in said]
