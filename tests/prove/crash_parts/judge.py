@@ -126,21 +126,22 @@ def _found_at_once(reader: Reader, world: World, said: list[dict[str, Any]]) -> 
 
 def _kill_rules(audit: list[AuditEvent], proposals: dict[int, ActionProposal]) -> Iterator[str]:
     running: set[int] = set()
-    killed_epoch = 0
+    killed: dict[str, int] = {}
     for event in audit:
         if event.event == "kill_switch":
-            killed_epoch, listed = int(str(event.data["epoch"])), event.data["in_flight"]
+            killed[str(event.data["scope"])], listed = int(str(event.data["epoch"])), event.data["in_flight"]
             if sorted(running, reverse=True) != listed:
                 yield f"the kill of line {event.seq} lists {listed}, and {sorted(running)} were running"
         elif event.proposal_id is not None:
-            yield from _killed_rightly(event, proposals[event.proposal_id], killed_epoch)
+            yield from _killed_rightly(event, proposals[event.proposal_id], killed)
             _follow(running, event, event.proposal_id)
 
 
-def _killed_rightly(event: AuditEvent, proposal: ActionProposal, killed_epoch: int) -> Iterator[str]:
-    if event.event == "executing" and proposal.epoch < killed_epoch:
+def _killed_rightly(event: AuditEvent, proposal: ActionProposal, killed: dict[str, int]) -> Iterator[str]:
+    is_old = proposal.epoch < killed.get(EVERYTHING, 0) or proposal.subject_epoch < killed.get(proposal.subject, 0)
+    if event.event == "executing" and is_old:
         yield f"proposal {proposal.id} was claimed after the kill that stopped it"
-    if event.data.get("reason_code") == ReasonCode.KILL_SWITCH and not killed_epoch:
+    if event.data.get("reason_code") == ReasonCode.KILL_SWITCH and not killed:
         yield f"proposal {proposal.id} was cancelled by a kill that had not taken place"
 
 

@@ -154,6 +154,11 @@ async def kill(world: World) -> None:
     await world.look()
 
 
+async def kill_one_subject(world: World) -> None:
+    await world.told(world.rig.safety.kill_switch(by=ANN, reason="stop", scope="rack"))
+    await world.look()
+
+
 async def observe(world: World) -> None:
     await world.told(world.rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN))
     await world.look()
@@ -280,6 +285,7 @@ SCRIPTS: Final = (
     Script(name="approve, two needed", prepare=crushable, act=approve_by_two),
     Script(name="approve by a click", prepare=waiting("m1"), act=approve_by_click, then=clicked_once),
     Script(name="cancel", prepare=waiting("m1"), act=cancel),
+    Script(name="kill one subject", prepare=waiting("m1", "m2"), act=kill_one_subject),
     Script(name="mode observe", prepare=waiting("m1", "m2"), act=observe),
     Script(name="mode execute", prepare=killed_then_waiting("m1"), act=execute_mode),
     Script(name="expire", prepare=waiting("m1", "m2", "m3"), act=sweep, later=AN_HOUR),
