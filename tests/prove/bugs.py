@@ -241,7 +241,13 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="some = any(",
         ),
     ),
-    "header of a stranger in the log": (Bug(module="bot.gate", old="ascii(client[0])[1:46])", new="client[0])"),),
+    "header of a stranger in the log": (
+        Bug(
+            module="bot.gate",
+            old='ascii((scope.get("client") or ("unknown",))[0])[1:-1][:45]',
+            new='scope["client"][0]',
+        ),
+    ),
     "only < is escaped": (
         Bug(module="bot.views.plain", old='{"&": "&amp;", "<": "&lt;", ">": "&gt;"}', new='{"<": "&lt;"}'),
     ),
