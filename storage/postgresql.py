@@ -42,7 +42,8 @@ _LOCK: Final = f"SELECT pg_advisory_xact_lock({WRITING})"
 _BEGIN: Final = (
     f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCK}; "  # noqa: S608 - our own digits
     "INSERT INTO commits (writer, batch, at) VALUES ('{writer}', {batch}, now()) "
-    "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+    "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at; "
+    "NOTIFY operator_commits, '{writer}'"
 )
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _HOLDER: Final = (
@@ -73,6 +74,8 @@ class PostgresqlDatabase:
         self._name = f"{url.database} at {url.host or url.query.get('host') or 'this host'}"
         self._lock_timeout = round(busy_timeout * 1_000)
         self._engine = _engine(url)
+        self.writer = secrets.token_hex(16)
+        """Under which name this process's commits stand in the database."""
 
     @property
     def name(self) -> str:
@@ -114,6 +117,10 @@ class PostgresqlDatabase:
         """See `storage.database.Database.read_session`."""
         return PostgresqlReadSession(self)
 
+    def watch(self) -> "PostgresqlWatch":
+        """See `storage.database.Database.watch`."""
+        return PostgresqlWatch(self.connect(), ignoring=self.writer)
+
     def translated(self, error: BaseException) -> BaseException:
         """See `storage.database.Database.translated`."""
         return translated(error, self._name)
@@ -152,7 +159,7 @@ class PostgresqlWriteSession:
     def __init__(self, database: PostgresqlDatabase) -> None:
         self._database = database
         self._connection = database.connect()
-        self._writer = secrets.token_hex(16)
+        self._writer = database.writer
         self._batch = 0
         self._pause = threading.Event()
         self._channel = PipelinedChannel(self._connection)
@@ -319,6 +326,24 @@ class PostgresqlReadSession:
         _close(self._connection)
         self._connection = self._database.connect()
         driver_says(self._connection, _SNAPSHOT)
+
+
+class PostgresqlWatch:
+    """See `storage.database.Watch`; the server tells of every commit, and of this process's own nothing is said."""
+
+    def __init__(self, connection: Connection, *, ignoring: str) -> None:
+        self._connection = connection
+        self._ignoring = ignoring
+        driver_says(connection, "LISTEN operator_commits")
+
+    def heard(self, *, within: float) -> bool:
+        """See `storage.database.Watch.heard`."""
+        told = list(_driver(self._connection).notifies(timeout=within, stop_after=1))
+        return any(one.payload != self._ignoring for one in told)
+
+    def close(self) -> None:
+        """See `storage.database.Watch.close`."""
+        _close(self._connection)
 
 
 class PostgresqlEvidence:
