@@ -139,8 +139,8 @@ def fight_rounds(share: Share, outcome: Outcome, counts: Counter[str], *, places
         outcome.violations += [f"round {seed}: {problem}" for problem in arena.problems]
 
 
-def told(outcome: Outcome, counts: Counter[str], *, enough: int = 200) -> Outcome:
-    """Add to the notes what was counted; what never occurred in *enough* kills is a violation."""
+def told(outcome: Outcome, counts: Counter[str]) -> Outcome:
+    """Add to the notes what was counted; that something never occurred, in so many kills, is a violation."""
     verdicts = sorted(what for what in counts if what.startswith("unknown, then "))
     kinds = [what for what in counts if what.startswith("at ")]
     outcome.notes.append(", ".join(f"{counts[what]:,} {what}" for what in verdicts) or "no unknown outcomes")
@@ -149,19 +149,22 @@ def told(outcome: Outcome, counts: Counter[str], *, enough: int = 200) -> Outcom
         f"{counts['killed at any moment']:,} at any moment; "
         f"{counts['proposals']:,} proposals, {counts['effects']:,} effects"
     )
-    missing = [what for what in MUST_OCCUR if not counts[what]]
-    if missing and outcome.done >= enough and not outcome.violations:
+    counts["unknown"] = sum(counts[what] for what in verdicts)
+    missing = [what for what, enough in MUST_OCCUR.items() if outcome.done >= enough and not counts[what]]
+    if missing and not outcome.violations:
         outcome.violations.append(f"never occurred, so nothing was proven: {', '.join(missing)}")
     return outcome
 
 
-MUST_OCCUR: Final = (
-    "unknown, then completed (confirmed)",
-    "unknown, then failed (no_effect)",
-    "unknown, then failed (partial)",
-    "unknown, then attested",
-    "killed at any moment",
-    "at before COMMIT",
-    "at after session: commit",
-    "at after the target applied it",
-)
+MUST_OCCUR: Final = {
+    "unknown": 100,
+    "unknown, then completed (confirmed)": 300,
+    "unknown, then failed (no_effect)": 300,
+    "unknown, then failed (partial)": 300,
+    "unknown, then attested": 300,
+    "killed at any moment": 300,
+    "at before COMMIT": 300,
+    "at after session: commit": 300,
+    "at after the target applied it": 300,
+}
+"""What makes the zero worth something, and in how many kills it occurs at least once."""
