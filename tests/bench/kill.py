@@ -51,10 +51,9 @@ def measure(plan: Plan) -> Iterator[Row]:
     """Return the lines about the kill switch."""
     many = plan.many(PENDING)
     template = with_pending(with_lives(plan.folder / "pending.db", 1), many)
-    rounds = Rounds()
+    few, rounds = _few(plan), Rounds()
     for number in range(min(plan.rounds, 3)):
         _one_round(plan, template, many, rounds, number)
-    few = _few(plan)
     name = f"kill with {many:,} pending"
     detail = (
         f"{rounds.of('barrier').median * 1e3:.2f} ms, kill file included; with none pending {few.median * 1e3:.2f} ms"
@@ -79,7 +78,7 @@ def _one_round(plan: Plan, template: Path, many: int, rounds: Rounds, number: in
     (state_dir := plan.folder / f"state {number}").mkdir(mode=0o700)
     barrier, whole = asyncio.run(_killed(url(ours), state_dir))
     with closing(Raw.over(plan.folder / f"commits {number}.db")) as raw:
-        commit = raw.commits(plan.many(200, least=5))
+        commit = median(raw.commits(plan.many(200, least=5)))
     floor = copied(template, plan.folder / "raw.db")
     with closing(Raw(floor)) as raw:
         backlog = raw.cancellations(range(2, many + 2), at_once=BATCH)
