@@ -146,7 +146,7 @@ async def test_two_people_approve_high_risk_and_one_person_counts_once(bot: Bot)
 
     await bot.press(card, APPROVE, by="ann")
     await bot.press(card, APPROVE, by="ann")
-    assert "You have approved action 1 already; it needs one more person." in await bot.told("ann")
+    assert "You have approved action 1 already, and each person counts once; it needs 1 more approval." in await bot.told("ann")
     assert bot.target.ledger["a"] == 0
     await bot.press(card, APPROVE, by="bo")
 
