@@ -12,7 +12,7 @@ from tests.prove.kill_parts.site import PROCESSES, Site
 from tests.prove.race_parts.answers import Answer, told
 from tests.rig import ANN, BO, Rig
 
-STOPS_WITHIN: Final = 5.0
+STOPS_WITHIN: Final = 8.0
 """Seconds after which a process that still claims counts as one that never stops; it should take one at most."""
 PREPARED_WITHIN: Final = 30.0
 """Seconds that the load may take to come up."""
