@@ -74,15 +74,11 @@ _APPROVALS_OF: Final = (
 _RECORD_OF: Final = select(RECORDS).where(RECORDS.c.proposal_id == bindparam("wanted"))
 
 _INSERT: Final = upsert(PROPOSALS).on_conflict_do_nothing(index_elements=[_P.source_key]).returning(PROPOSALS)
-_MOVE: Final = (
-    update(PROPOSALS)
-    .where(
-        _P.id == bindparam("old_id"),
-        _P.status == bindparam("old_status"),
-        _P.version == bindparam("old_version"),
-        _P.fence == bindparam("old_fence"),
-    )
-    .returning(_P.lease_until)
+_MOVE: Final = update(PROPOSALS).where(
+    _P.id == bindparam("old_id"),
+    _P.status == bindparam("old_status"),
+    _P.version == bindparam("old_version"),
+    _P.fence == bindparam("old_fence"),
 )
 _MOVE_IF_FREE: Final = _MOVE.where(
     ~exists(
@@ -93,7 +89,7 @@ _MOVE_IF_FREE: Final = _MOVE.where(
             text("other." + IN_FLIGHT_SQL),
         )
     )
-)
+).returning(_P.id)
 _RENEW: Final = (
     update(PROPOSALS)
     .where(_P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence"))
@@ -150,13 +146,15 @@ class ProposalReads(Statements):
     def pending_of_earlier_epochs(self, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.pending_of_earlier_epochs`."""
         found = [
-            one for status in PENDING for one in self._proposals(_EARLIER_EPOCHS, {"wanted": status, "at_most": limit})
+            self._remember(one)
+            for status in PENDING
+            for one in self._proposals(_EARLIER_EPOCHS, {"wanted": status, "at_most": limit})
         ]
         return sorted(found, key=lambda proposal: proposal.id)[:limit]
 
     def overdue(self, now: datetime, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.overdue`."""
-        return self._proposals(_OVERDUE, {"now": now, "at_most": limit})
+        return [self._remember(one) for one in self._proposals(_OVERDUE, {"now": now, "at_most": limit})]
 
     def leases_run_out(self, now: datetime, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.leases_run_out`."""
@@ -198,19 +196,16 @@ class ProposalWrites(ProposalReads):
     def move(self, proposal: ActionProposal, to: ActionStatus, changes: Mapping[str, object]) -> ActionProposal | None:
         """See `actions.ports.Transaction.move`."""
         require_changeable(changes)
-        guard = {
-            "old_id": proposal.id,
-            "old_status": proposal.status,
-            "old_version": proposal.version,
-            "old_fence": proposal.fence,
-        }
-        statement = _MOVE_IF_FREE if to in IN_FLIGHT else _MOVE
-        row = self._first(statement, {**guard, **changes, "status": to, "version": proposal.version + 1})
-        if row is None:
+        current = self.proposal(proposal.id)
+        if current is None or _guard(current) != _guard(proposal):
             return None
-        # All else is as the caller knows it: whatever changes a row, except its lease, changes its version.
-        values: dict[str, Any] = {**_as_stored(changes), **row, "status": to, "version": proposal.version + 1}
-        return self._remember(replace(proposal, **values))
+        values: dict[str, Any] = {**changes, "status": to, "version": proposal.version + 1}
+        if to not in IN_FLIGHT:
+            # Nobody else can write before this transaction ends, so the guard holds; the database sees to it as well.
+            self._tell(_MOVE, {**_guard(current), **values}, once=True)
+        elif not self._count(_MOVE_IF_FREE, {**_guard(current), **values}):
+            return None
+        return self._remember(replace(current, **{**values, **_as_stored(changes)}))
 
     def renew_lease(self, proposal_id: int, *, fence: int, until: datetime) -> bool:
         """See `actions.ports.Transaction.renew_lease`."""
@@ -224,6 +219,15 @@ class ProposalWrites(ProposalReads):
     def save_record(self, record: ActionRecord) -> None:
         """See `actions.ports.Transaction.save_record`."""
         self._tell(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
+
+
+def _guard(proposal: ActionProposal) -> dict[str, object]:
+    return {
+        "old_id": proposal.id,
+        "old_status": proposal.status,
+        "old_version": proposal.version,
+        "old_fence": proposal.fence,
+    }
 
 
 def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
