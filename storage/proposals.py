@@ -25,6 +25,7 @@ FIXED: Final = frozenset(
 _CHANGEABLE: Final = frozenset(field.name for field in fields(ActionProposal)) - FIXED - {"status", "version"}
 _NEW: Final = tuple(field.name for field in fields(ActionProposal) if field.name != "id")
 _values_of_new: Final = attrgetter(*_NEW)
+_CONVERTED: Final = {column.name: column.type for column in PROPOSALS.c if isinstance(column.type, Converted)}
 _RECORD: Final = tuple(field.name for field in fields(ActionRecord))
 _APPROVAL: Final = tuple(field.name for field in fields(Approval))
 
@@ -197,13 +198,14 @@ class ProposalWrites(ProposalReads):
         """See `actions.ports.Transaction.move`."""
         require_changeable(changes)
         current = self.proposal(proposal.id)
-        if current is None or _guard(current) != _guard(proposal):
+        guard = _guard(proposal)
+        if current is None or (current is not proposal and _guard(current) != guard):
             return None
         values: dict[str, Any] = {**changes, "status": to, "version": proposal.version + 1}
         if to not in IN_FLIGHT:
             # Nobody else can write before this transaction ends, so the guard holds; the database sees to it as well.
-            self._tell(_MOVE, {**_guard(current), **values}, once=True)
-        elif not self._count(_MOVE_IF_FREE, {**_guard(current), **values}):
+            self._tell(_MOVE, {**guard, **values}, once=True)
+        elif not self._count(_MOVE_IF_FREE, {**guard, **values}):
             return None
         return self._remember(replace(current, **{**values, **_as_stored(changes)}))
 
@@ -231,10 +233,9 @@ def _guard(proposal: ActionProposal) -> dict[str, object]:
 
 
 def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
-    kinds = {name: PROPOSALS.c[name].type for name, value in changes.items() if value is not None}
     return {
-        **changes,
-        **{name: kind.as_stored(changes[name]) for name, kind in kinds.items() if isinstance(kind, Converted)},
+        name: value if value is None or name not in _CONVERTED else _CONVERTED[name].as_stored(value)
+        for name, value in changes.items()
     }
 
 
