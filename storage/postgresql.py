@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actions.errors import ConfigurationError, StorageError
 from actions.ports import Clock
-from storage.channel import Arguments
+from storage.channel import Arguments, require_one_row
 from storage.database import UnreadableError
 from storage.engine import driver_says
 from storage.failures import NOTHING
@@ -265,33 +265,41 @@ class PipelinedChannel:
         self._driver = _driver(connection)
         self._asking: Any = self._driver.cursor()
         self._telling: Any = self._driver.cursor()
-        self._told: list[tuple[str, Arguments]] = []
+        self._told: list[tuple[str, Arguments, bool]] = []
 
     def ask(self, sql: str, arguments: Arguments) -> list[tuple[Any, ...]]:
         """See `storage.channel.Channel.ask`."""
         if self._told:
-            with self._driver.pipeline():
-                self._send_told()
+            with self._pipeline():
                 self._asking.execute(sql, arguments)
         else:
             self._asking.execute(sql, arguments)
         found: list[tuple[Any, ...]] = self._asking.fetchall()
         return found
 
-    def tell(self, sql: str, arguments: Arguments) -> None:
+    def tell(self, sql: str, arguments: Arguments, *, once: bool = False) -> None:
         """See `storage.channel.Channel.tell`."""
-        self._told.append((sql, arguments))
+        self._told.append((sql, arguments, once))
 
     def settle(self) -> None:
         """Send what is left, and raise what any of it met."""
         if self._told:
-            with self._driver.pipeline():
-                self._send_told()
+            with self._pipeline():
+                pass
 
-    def _send_told(self) -> None:
+    @contextmanager
+    def _pipeline(self) -> Iterator[None]:
         told, self._told = self._told, []
-        for sql, arguments in told:
-            self._telling.execute(sql, arguments)
+        checked = []
+        with self._driver.pipeline():
+            for sql, arguments, once in told:
+                cursor: Any = self._driver.cursor() if once else self._telling
+                cursor.execute(sql, arguments)
+                if once:
+                    checked.append(cursor)
+            yield
+        for cursor in checked:
+            require_one_row(cursor.rowcount)
 
 
 class PostgresqlReadSession:

@@ -18,8 +18,9 @@ from storage.store import SqlStore
 from tests.factories import a_proposal
 from tests.rig import AGENT, MemoryKillFiles, Rig
 
-_AT_ONCE: Final = 50
-"""An attempt may begin for 2 s after its target was read, however busy the machine is."""
+_LIVES: Final = 50
+"""How many at once: an attempt may begin for 2 s after its target was read, however busy the machine is."""
+_BIRTHS: Final = 500
 _YEAR: Final = timedelta(days=365)
 _EVENTS: Final = ("proposed", "validated", "approved", "executing", "completed")
 _DATA: Final = '{"row":"' + "4f" * 32 + '","status":"validated","version":2,"why":"' + "x" * 80 + '"}'
@@ -47,7 +48,7 @@ def with_lives(path: Path, count: int) -> Path:
 
     async def live() -> None:
         rig, store = await rig_over(url(path))
-        for some in _shares(count):
+        for some in _shares(count, _LIVES):
             approved = await asyncio.gather(*(rig.approved(f"item {item}") for item in some))
             await asyncio.gather(*(rig.executor.execute_proposal(proposal_id) for proposal_id in approved))
         await store.close()
@@ -62,7 +63,7 @@ def with_pending(path: Path, count: int) -> Path:
     async def propose() -> None:
         rig, store = await rig_over(url(path))
         epoch = (await rig.safety.control()).epoch
-        for some in _shares(count):
+        for some in _shares(count, _BIRTHS):
             await store.write(lambda tx, some=some: _bear(tx, rig, epoch, some))  # type: ignore[misc] # bound now
         await store.close()
 
@@ -93,9 +94,9 @@ async def _emptied(path: Path) -> None:
     await store.close()
 
 
-def _shares(count: int) -> Iterator[range]:
-    for first in range(0, count, _AT_ONCE):
-        yield range(first, min(count, first + _AT_ONCE))
+def _shares(count: int, at_once: int) -> Iterator[range]:
+    for first in range(0, count, at_once):
+        yield range(first, min(count, first + at_once))
 
 
 def _bear(tx: Transaction, rig: Rig, epoch: int, items: range) -> None:

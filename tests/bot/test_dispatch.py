@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 
 from actions.errors import BadRequestError
 from bot.dispatch import read_body
-from tests.bot.prove import cases
 
 FORM = "application/x-www-form-urlencoded"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(form=st.dictionaries(TEXTS.filter(lambda name: name != "payload"), TEXTS))
-@settings(max_examples=cases(200))
+@settings(max_examples=200)
 def test_a_form_is_read_as_it_was_meant(form: dict[str, str]) -> None:
     assert read_body(urlencode(form).encode(), FORM) == form
 
 
 @given(payload=st.dictionaries(TEXTS, TEXTS), other=TEXTS)
-@settings(max_examples=cases(200))
+@settings(max_examples=200)
 def test_the_payload_of_a_form_is_what_counts(payload: dict[str, str], other: str) -> None:
     body = urlencode({"other": other, "payload": json.dumps(payload, ensure_ascii=False)}).encode()
 
@@ -30,7 +29,7 @@ def test_the_payload_of_a_form_is_what_counts(payload: dict[str, str], other: st
 
 
 @given(body=st.binary() | st.text("%=&+0aZ\r\npayload").map(str.encode))
-@settings(max_examples=cases(500))
+@settings(max_examples=500)
 def test_a_body_that_nobody_meant_is_read_or_refused(body: bytes) -> None:
     with suppress(BadRequestError):
         assert isinstance(read_body(body, FORM), dict)

@@ -101,7 +101,7 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
     ),
     "decided on what was read before": (
-        # The upstream way: look, think, then write what follows from what was seen.
+        # Look, think, then write what follows from what was seen: the commonest way to run something twice.
         Bug(
             module="actions.executor",
             old="self._attempts.claim(tx, proposal_id, ready, self._clock.now())",
@@ -119,14 +119,8 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
         Bug(
             module="storage.proposals",
-            old="""        _P.status == bindparam("old_status"),
-        _P.version == bindparam("old_version"),
-        _P.fence == bindparam("old_fence"),
-""",
-            new="""        or_(_P.id > 0, _P.status == bindparam("old_status")),
-        or_(_P.id > 0, _P.version == bindparam("old_version")),
-        or_(_P.id > 0, _P.fence == bindparam("old_fence")),
-""",
+            old="if current is None or _guard(current) != _guard(proposal):",
+            new="if current is None:",
         ),
     ),
     "the wrong winner is named": (

@@ -1,7 +1,7 @@
 """The kill switch, thrown under load again and again, also while a process that stopped holds the database's lock."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -18,6 +18,8 @@ ON_POSTGRESQL: Final = 10
 """One kill in so many."""
 STOPPED_WRITERS: Final = 100
 """One kill in so many meets one."""
+ON_THE_WAY: Final = {"sqlite": (0.0, 0.001, 0.004, 0.016, 0.064), "postgresql": (0.0, 0.016, 0.064, 0.256, 0.512)}
+"""Seconds that something takes to arrive at a target: as long as a kill takes, so that some of it begins afterwards."""
 ENOUGH: Final = 100
 """From so many kills on everything must have occurred, and PostgreSQL has its share."""
 
@@ -29,16 +31,18 @@ class Kills:
     trial: Trial
     folder: Path
     outcome: Outcome = field(default_factory=Outcome)
-    sieges: list[Siege] = field(default_factory=list)
+    sieges: dict[str, list[Siege]] = field(default_factory=dict)
+    """By kind of database."""
     frozen: list[Frozen] = field(default_factory=list)
 
-    def meet_stopped_writers(self, databases: Databases, cases: int) -> None:
+    def meet_stopped_writers(self, databases: Databases, kind: str, cases: int) -> None:
         """Kill while a process that stopped holds the lock."""
         for number in range(cases):
             if self.outcome.violations:
                 return
-            name = f"{self.trial.seed}:stopped writer {number}"
-            self.frozen.append(freeze(databases, self.folder / f"frozen{number}", name))
+            name = f"{self.trial.seed}:{kind}, stopped writer {number}"
+            folder = self.folder / f"{kind}-stopped{number}"
+            self.frozen.append(freeze(databases, folder, name, on_the_way=ON_THE_WAY[kind]))
             self._add(name, 1, self.frozen[-1].violations)
 
     def besiege(self, databases: Databases, kind: str, kills: int) -> None:
@@ -46,24 +50,22 @@ class Kills:
         done = 0
         while done < kills and not self.outcome.violations:
             name = f"{self.trial.seed}:{kind} {done}"
-            siege = besiege(databases, self.folder / f"{kind}{done}", name, min(EACH, kills - done))
-            self.sieges.append(siege)
+            folder, count = self.folder / f"{kind}{done}", min(EACH, kills - done)
+            siege = besiege(databases, folder, name, kills=count, on_the_way=ON_THE_WAY[kind])
+            self.sieges.setdefault(kind, []).append(siege)
             self._add(name, siege.kills, siege.violations)
             done += siege.kills
 
     def concluded(self) -> Outcome:
         """Return the outcome, with what was measured."""
-        after = sum(sum(siege.begun_after) for siege in self.sieges)
-        effects = sum(siege.effects for siege in self.sieges)
         resumed = sum(one.resumed_claims for one in self.frozen)
-        self.outcome.notes += [
-            f"{effects:,} effects, {after:,} begun after a kill that lists them",
-            _spread("a kill took", [one for siege in self.sieges for one in siege.took]),
-            _spread("from its return to the last effect begun", [one for s in self.sieges for one in s.last_effect]),
-            _spread("to the refusal of the last process", [one for s in self.sieges for one in s.last_refusal]),
+        self.outcome.notes.append(
             f"{len(self.frozen)} stopped writers with {resumed} claims in their hands; "
-            + _spread("such a kill took", [one.took for one in self.frozen]),
-        ]
+            + _spread("such a kill took", [one.took for one in self.frozen])
+        )
+        for kind, sieges in self.sieges.items():
+            self.outcome.notes += _measured(kind, sieges)
+        after = sum(sum(siege.begun_after) for sieges in self.sieges.values() for siege in sieges)
         if self.outcome.done >= ENOUGH and not after:
             self.outcome.violations.append("no effect began after a kill, so it proves nothing")
         return self.outcome
@@ -82,12 +84,25 @@ def run(trial: Trial) -> Outcome:
     with memory_folder() as folder:
         kills = Kills(trial=trial, folder=folder)
         with sqlite() as databases:
-            kills.meet_stopped_writers(databases, stopped)
+            kills.meet_stopped_writers(databases, "sqlite", stopped)
             kills.besiege(databases, "sqlite", trial.count - stopped - elsewhere)
         if elsewhere and not kills.outcome.violations:
             with postgresql() as databases:
-                kills.besiege(databases, "postgresql", elsewhere)
+                kills.meet_stopped_writers(databases, "postgresql", 1)
+                kills.besiege(databases, "postgresql", elsewhere - 1)
         return kills.concluded()
+
+
+def _measured(kind: str, sieges: Sequence[Siege]) -> Iterator[str]:
+    effects = sum(siege.effects for siege in sieges)
+    after = sum(sum(siege.begun_after) for siege in sieges)
+    kills = sum(siege.kills for siege in sieges)
+    yield f"{kind}: {kills:,} kills, {effects:,} effects, {after:,} begun after a kill that lists them"
+    yield _spread(f"{kind}: a kill took", [took for siege in sieges for took in siege.took])
+    yield _spread(
+        f"{kind}: from its return to the last effect", [last for siege in sieges for last in siege.last_effect]
+    )
+    yield _spread(f"{kind}: to the refusal of the last process", [last for s in sieges for last in s.last_refusal])
 
 
 def _spread(what: str, nanoseconds: Sequence[int]) -> str:
@@ -104,9 +119,9 @@ PROOF: Final = Proof(
     unit="kills",
     run=run,
     bugs={
-        "kill without a new epoch": 20,
-        "a kill that does not list what runs": 20,
-        "no mode guard": 20,
+        "kill without a new epoch": 30,
+        "a kill that does not list what runs": 30,
+        "no mode guard": 30,
         "the kill file is not looked at": 20,
         "send before claim": 20,
     },

@@ -24,7 +24,8 @@ from bot.workspace.server import Workspace
 from storage.store import SqlStore
 from tests.bot.running import local_workspace
 from tests.prove.overload_parts.junk import DIAGNOSIS, ENDED, RATE, Flood, flood
-from tests.prove.overload_parts.people import ASIDE, CLICKS, People, Work
+from tests.prove.overload_parts.pace import keep_pace
+from tests.prove.overload_parts.people import ASIDE, CLICKS, People, Work, stopped_by_hand
 from tests.prove.overload_parts.service import Opened, Place, serve
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.rig import MemoryKillFiles, Rig
@@ -34,12 +35,18 @@ PATIENCE: Final = 3.0
 """Seconds after which Slack takes a click for lost."""
 CLICK: Final = 0.5
 KILL: Final = 1.0
-"""Seconds within which 99 of 100 are answered, or as long as `WORSE` times what they take when all is quiet."""
+COMMAND: Final = 3.0
+"""Seconds within which 99 of 100 are answered, on a machine that nobody else uses; on another it may take as many times
+longer as everything else does, or `WORSE` times what it takes when all is quiet."""
 WORSE: Final = 4.0
 GROWTH: Final = 20.0
 """MiB that the service may grow by, once it has met every kind of request."""
 SETTLE: Final = 0.25
 """The part of the flood after which it has."""
+BY_HAND: Final = 2
+"""How often `operator actions kill-switch` is run, with the flood and without; not in a short trial."""
+ENOUGH: Final = 5.0
+"""Seconds of flood after which more diagnoses have come than are taken in."""
 QUIET: Final = 0.5
 """How long to look at a service without a flood, as a part of how long with one."""
 _FORK: Final = multiprocessing.get_context("fork")
@@ -62,11 +69,25 @@ class Child:
         """Wait for what it says. Raises `EOFError` if it ended without a word."""
         return await asyncio.to_thread(self._pipe.recv)
 
+    async def asked(self) -> Any:
+        """Ask it for what it has to say, and wait for that."""
+        self.tell("what")
+        return await self.hear()
+
     async def end(self) -> None:
         """Let it end if it has not yet, and wait until it has."""
         with suppress(OSError):
-            self.tell("enough")
+            self.tell(None)
         await asyncio.to_thread(self._process.join)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Children:
+    """The processes of a trial."""
+
+    service: Child
+    junk: Child
+    pace: Child
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +96,11 @@ class Seen:
 
     quiet: Work
     flooded: Work
+    slower: tuple[float, float]
+    """How many times slower the machine was than alone, when quiet and flooded: others may use it too."""
     flood: Flood
+    by_hand: tuple[list[float], list[float]]
+    """Seconds that `operator actions kill-switch` took, from its start to its end: when quiet, and flooded."""
     growth: float
     """MiB."""
     memory: float
@@ -86,23 +111,27 @@ class Seen:
 def run(trial: Trial) -> Outcome:
     """Flood a service for as long as the count takes at the rate that is wanted."""
     seconds = trial.count / RATE
-    quiet, flooded = round(seconds * QUIET * CLICKS), round(seconds * CLICKS)
+    quiet, flooded = max(10, round(seconds * QUIET * CLICKS)), max(10, round(seconds * CLICKS))
     service = Child(serve, trial.folder, quiet + flooded)
     junk = Child(flood, str(trial.seed))
+    pace = Child(keep_pace)
     outcome = Outcome()
     logging.disable(logging.WARNING)
-    seen = asyncio.run(_story(trial, service, junk, quiet, outcome))
+    seen = asyncio.run(_story(trial, Children(service=service, junk=junk, pace=pace), quiet, outcome))
     _judge(seen, outcome)
     return outcome
 
 
-async def _story(trial: Trial, service: Child, junk: Child, quiet: int, outcome: Outcome) -> Seen:
+async def _story(trial: Trial, children: Children, quiet: int, outcome: Outcome) -> Seen:
+    service, junk, pace = children.service, children.junk, children.pace
+    times = BY_HAND if trial.count >= ENOUGH * RATE else 0
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(local_workspace())
         store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{trial.folder}/operator.db", clock=SystemClock())
         stack.push_async_callback(store.close)
         stack.push_async_callback(service.end)
         stack.push_async_callback(junk.end)
+        stack.push_async_callback(pace.end)
         await _let_nobody_post(store)
         service.tell(
             Place(
@@ -114,10 +143,15 @@ async def _story(trial: Trial, service: Child, junk: Child, quiet: int, outcome:
         )
         opened: Opened = await service.hear()
         people = await _people(stack, workspace, store, opened)
+        await pace.asked()
         calm = await people.work(opened.buttons[:quiet])
+        undisturbed = [await stopped_by_hand(trial.folder) for _ in range(times)]
+        slower = await pace.asked()
         junk.tell((opened.address, RATE))
         watching = asyncio.create_task(_memory(opened.pid))
         loud = await people.work(opened.buttons[quiet:])
+        by_hand = [await stopped_by_hand(trial.folder) for _ in range(times)]
+        slower_still = await pace.asked()
         watching.cancel()
         sizes = await watching
         junk.tell("enough")
@@ -127,7 +161,9 @@ async def _story(trial: Trial, service: Child, junk: Child, quiet: int, outcome:
         return Seen(
             quiet=calm,
             flooded=loud,
+            slower=(slower, slower_still),
             flood=flooded,
+            by_hand=(undisturbed, by_hand),
             growth=sizes[-1] - sizes[int(len(sizes) * SETTLE)],
             memory=sizes[-1],
             logged=(trial.folder / "log").stat().st_size / MIB,
@@ -186,14 +222,17 @@ def _judge(seen: Seen, outcome: Outcome) -> None:
     for what, calm, loud, bound in (
         ("click", seen.quiet.clicks, seen.flooded.clicks, CLICK),
         ("kill", seen.quiet.kills, seen.flooded.kills, KILL),
+        ("kill by command", *seen.by_hand, COMMAND),
     ):
+        if not loud:
+            continue
         before, during = p99(calm), p99(loud)
         outcome.notes.append(
             f"{what}: p99 {before * 1e3:.0f} ms when quiet ({len(calm)}), {during * 1e3:.0f} ms flooded ({len(loud)})"
         )
-        if before > bound:
+        if before > bound * seen.slower[0]:
             outcome.violations.append(f"p99 of a {what} is {before * 1e3:.0f} ms when all is quiet")
-        if during > max(bound, WORSE * before):
+        if during > max(bound * seen.slower[1], WORSE * before):
             outcome.violations.append(f"p99 of a {what} is {during * 1e3:.0f} ms under the flood")
     outcome.violations += [*dict.fromkeys([*seen.quiet.faults, *seen.flooded.faults])]
     if seen.growth > GROWTH:
@@ -207,9 +246,11 @@ def _judge_flood(seen: Seen, outcome: Outcome) -> None:
         f"{seen.flood.sent / seen.flood.seconds:,.0f} junk requests/s; memory {seen.memory:.0f} MiB, "
         f"{seen.growth:+.1f} MiB; log {seen.logged:.1f} MiB; {len(seen.flood.accepted):,} diagnoses accepted"
     )
+    before, during = seen.slower
+    outcome.notes.append(f"the machine was {before:.1f} times slower than alone, {during:.1f} times under the flood")
     outcome.notes.append(", ".join(f"{what} × {number:,}" for what, number in sorted((answers + faults).items())))  # noqa: RUF001
     outcome.violations += [f"{what}: {number} times" for what, number in faults.items() if what != ENDED]
-    if not answers[f"{DIAGNOSIS}: 429"] or not seen.flood.accepted:
+    if seen.flood.seconds > ENOUGH and not (answers[f"{DIAGNOSIS}: 429"] and seen.flood.accepted):
         outcome.violations.append("diagnoses were not both accepted and refused: the flood proves nothing")
 
 

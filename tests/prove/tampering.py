@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.shares import Share
-from tests.prove.tampering_parts import PROMISE, Scene, lived, tried
+from tests.prove.tampering_parts import PROMISE, CannotBeForgedError, Scene, lived, tried
 from tests.storage.forgeries import Editor, SqliteEditor, forging
 
 
@@ -25,8 +26,11 @@ class File:
     def forging(self) -> Iterator[Editor]:
         """See `Scene.forging`."""
         shutil.copy(self._untouched, self._path)
-        with forging(self._path) as connection:
-            yield SqliteEditor(connection)
+        try:
+            with forging(self._path) as connection:
+                yield SqliteEditor(connection)
+        except sqlite3.IntegrityError as error:
+            raise CannotBeForgedError from error
 
 
 def run(trial: Trial) -> Outcome:

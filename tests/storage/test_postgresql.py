@@ -29,6 +29,7 @@ from tests.factories import START, FixedClock, a_proposal
 from tests.storage.proxy import Cut, Proxy, between
 from tests.storage.scripts import Script, must
 from tests.storage.servers import Server
+from tests.storage.test_contract_audit import an_entry
 from tests.storage.test_processes import insert_approved, line, process, tell
 
 LIVES = 70
@@ -321,6 +322,24 @@ class TestOthers:
                 with pytest.raises(StorageError, match="is locked by another connection; nothing was recorded"):
                     await store.write(lambda tx: tx.lock_control(EVERYTHING))
             assert (await store.write(lambda tx: tx.lock_control(EVERYTHING))).reason == "by hand"
+
+    async def test_a_change_by_hand_in_between_leaves_nothing_half_done(
+        self, postgresql_url: str, stranger: Stranger
+    ) -> None:
+        async with opened(postgresql_url) as store:
+            proposal = await store.write(lambda tx: must(tx.insert_proposal(a_proposal())))
+
+            def move(tx: Transaction) -> None:
+                assert tx.proposal(proposal.id) == proposal
+                stranger.execute("UPDATE proposals SET version = version + 1")
+                assert tx.move(proposal, ActionStatus.CANCELLED, {})
+                tx.append_audit(an_entry())
+
+            with pytest.raises(StorageError, match="Somebody else changed the database at the same moment"):
+                await store.write(move)
+            found, head = await store.read(lambda reader: (reader.proposal(proposal.id), reader.audit_head(START)))
+
+        assert (must(found).status, must(found).version, head.seq) == (ActionStatus.PROPOSED, 2, 0)
 
     async def test_of_two_processes_one_wins_each_claim(self, postgresql_url: str) -> None:
         count = 100

@@ -56,11 +56,11 @@ class _Seen:
     last_seq: int
 
 
-def freeze(databases: Databases, folder: Path, seed: str) -> Frozen:
+def freeze(databases: Databases, folder: Path, seed: str, *, on_the_way: Sequence[float]) -> Frozen:
     """Do it once."""
     folder.mkdir()
     url = databases.fresh(folder)
-    site, asked = Site.at(url, folder), Numbers(1)
+    site, asked = Site.at(url, folder, on_the_way), Numbers(1)
 
     def wrapped(store: Store, process: int) -> Store:
         return Freezing(store, asked) if process == _VICTIM else store
@@ -91,7 +91,7 @@ async def _kill_a_stopped_writer(site: Site, seed: str, victim: int, asked: Numb
         os.kill(victim, signal.SIGCONT)
         refused_after = await killer.all_refused(since=kill.ended)
         await killer.go_on()
-        await killer.somebody_runs()
+        await killer.an_effect()
     finally:
         os.kill(victim, signal.SIGCONT)
         site.over[0] = 1

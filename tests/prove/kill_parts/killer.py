@@ -12,7 +12,7 @@ from tests.prove.kill_parts.site import PROCESSES, Site
 from tests.prove.race_parts.answers import Answer, told
 from tests.rig import ANN, BO, Rig
 
-STOPS_WITHIN: Final = 5.0
+STOPS_WITHIN: Final = 8.0
 """Seconds after which a process that still claims counts as one that never stops; it should take one at most."""
 PREPARED_WITHIN: Final = 30.0
 """Seconds that the load may take to come up."""
@@ -46,7 +46,7 @@ class Killer:
 
     async def kill(self) -> Stop:
         """Kill, at some moment soon; return when everybody was refused and nothing runs any more."""
-        await self.somebody_runs()
+        await self.an_effect()
         await asyncio.sleep(self._chance.uniform(0, _SOON))
         kill = await self.throw()
         return Stop(kill=kill, refused_after=await self.all_refused(since=kill.ended))
@@ -56,10 +56,11 @@ class Killer:
         reason = f"kill {len(self.answers)}"
         return await self._do("kill", self._rig.safety.kill_switch(by=BO, reason=reason), reason)
 
-    async def somebody_runs(self) -> None:
-        """Wait until an action is under way; `TimeoutError` if none is for long."""
+    async def an_effect(self) -> None:
+        """Wait until one more begins; `TimeoutError` if none does for long."""
+        before = self._site.effects
         async with asyncio.timeout(PREPARED_WITHIN):
-            while not self._site.under_way.sum():  # noqa: ASYNC110 - other processes cannot set our events
+            while self._site.effects == before:  # noqa: ASYNC110 - other processes cannot set our events
                 await asyncio.sleep(LOOK)
 
     def kill_files(self) -> Sequence[str]:

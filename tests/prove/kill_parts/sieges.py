@@ -35,11 +35,11 @@ class Siege:
     """What the kills themselves took."""
 
 
-def besiege(databases: Databases, folder: Path, seed: str, kills: int) -> Siege:
+def besiege(databases: Databases, folder: Path, seed: str, *, kills: int, on_the_way: Sequence[float]) -> Siege:
     """Kill so often, each time after the load has come up again."""
     folder.mkdir()
     url = databases.fresh(folder)
-    site = Site.at(url, folder)
+    site = Site.at(url, folder, on_the_way)
     try:
         with site.under_load():
             answers, stops = asyncio.run(_kill_and_go_on(site, seed, kills))

@@ -5,7 +5,7 @@ import logging
 import multiprocessing
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkProcess
@@ -29,8 +29,6 @@ WIDTH: Final = 4
 """How many actions each process runs at the same time."""
 _PATIENCE: Final = 60.0
 """Seconds to wait for the database."""
-_ON_THE_WAY: Final = (0.0, 0.001, 0.004, 0.016, 0.064)
-"""Seconds that something takes to arrive at the target."""
 _FORK: Final = multiprocessing.get_context("fork")
 Wrapped = Callable[[Store, int], Store]
 
@@ -41,6 +39,8 @@ class Site:
 
     url: str
     folder: Path
+    on_the_way: Sequence[float]
+    """Seconds that something takes to arrive at the target, one of these."""
     refused_at: Numbers
     """When each process was last told that it may not: nanoseconds of the clock that all share."""
     under_way: Numbers
@@ -49,12 +49,13 @@ class Site:
     """1 when the load shall end."""
 
     @classmethod
-    def at(cls, url: str, folder: Path) -> "Site":
+    def at(cls, url: str, folder: Path, on_the_way: Sequence[float]) -> "Site":
         """Prepare the folder."""
         (folder / "state").mkdir(mode=0o700)
         return cls(
             url=url,
             folder=folder,
+            on_the_way=on_the_way,
             refused_at=Numbers(PROCESSES),
             under_way=Numbers(PROCESSES * WIDTH),
             over=Numbers(1),
@@ -64,6 +65,11 @@ class Site:
     def ledger(self) -> Path:
         """Where the effects are written down."""
         return self.folder / "ledger"
+
+    @property
+    def effects(self) -> int:
+        """A number that grows with every effect."""
+        return self.ledger.stat().st_size if self.ledger.exists() else 0
 
     def opened(self, *, patience: float = _PATIENCE) -> SqlStore:
         """Open the database. Blocks."""
@@ -120,7 +126,7 @@ def _load(site: Site, store: Store, ledger: Ledger, process: int, number: int) -
         owner=f"host/{number}/load",
         proposal_of=ids.__getitem__,
         chance=random.Random(number),
-        on_the_way=_ON_THE_WAY,
+        on_the_way=site.on_the_way,
     )
     rig = site.rig(store, f"host/{number}/load", target)
     return Load(rig, ids, number=number, process=process, refused_at=site.refused_at, under_way=site.under_way)

@@ -3,12 +3,17 @@
 import asyncio
 import copy
 import json
+import os
+import pwd
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any, Final
 
+from bot.cli.stop import KILL_FILE_ONLY
 from bot.workspace.delivery import Kind
 from bot.workspace.http_mode import HttpMode
 from bot.workspace.server import Workspace
@@ -19,6 +24,17 @@ CLICKS: Final = 10
 KILLS: Final = 2
 """Per second."""
 PRESS: Final = Path(__file__).parents[2] / "data/slack/block_actions_approve.json"
+CONFIG: Final = """
+database = "sqlite:///{folder}/operator.db"
+state_dir = "{folder}/state"
+[people.ann]
+cli = ["{login}"]
+[approvers]
+approve = ["ann"]
+[subjects.shelf]
+kind = "etcd"
+members = {{ n1 = "http://127.0.0.1:1" }}
+"""
 ASIDE: Final = "shelf"
 """What is stopped again and again: a subject without actions, so that those of the other one go on."""
 
@@ -81,6 +97,27 @@ class People:
         payload["container"] |= place
         payload["actions"][0] |= {"value": value, "action_ts": ts}
         return payload
+
+
+async def stopped_by_hand(folder: Path) -> float:
+    """Run `operator actions kill-switch` on the database in *folder*; return the seconds that all of it took.
+
+    Infinity: it was not recorded, there was only time for the kill file.
+    """
+    config = folder / "operator.toml"
+    config.write_text(CONFIG.format(folder=folder, login=pwd.getpwuid(os.getuid()).pw_name))
+    operator = Path(sys.executable).with_name("operator")
+    began = perf_counter()
+    command = await asyncio.create_subprocess_exec(
+        *(operator, "actions", "kill-switch", "--subject", ASIDE, "--reason", "too much"),
+        env={**os.environ, "OPERATOR_CONFIG": str(config)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await command.communicate()
+    if command.returncode not in {0, KILL_FILE_ONLY}:
+        raise RuntimeError(f"operator actions kill-switch ended with {command.returncode}: {said.decode()}")
+    return inf if command.returncode == KILL_FILE_ONLY else perf_counter() - began
 
 
 def _recorded() -> dict[str, Any]:

@@ -48,8 +48,9 @@ _SCOPES: Final = (EVERYTHING, EVERYTHING, "rack")
 _SAME_CLICK: Final = 0.3
 _ON_THE_WAY: Final = (0, 0, 0.02, 0.1, 0.3)
 """Seconds that something takes to arrive at the target."""
-_LINGERING: Final = 0.15
-_LINGERS: Final = 0.01
+_LINGERING: Final = 0.25
+_LINGERS: Final = 0.04
+"""How likely an executor keeps its answer to itself, so that others take it for dead; and for how many seconds."""
 
 
 class ContestedTarget(WatchedTarget):

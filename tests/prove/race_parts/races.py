@@ -18,7 +18,7 @@ FIRST: Final = 1_000
 """How many operations the first round has: most bugs are found in it."""
 EACH: Final = 4_000
 """How many each later one has."""
-ENOUGH: Final = 10_000
+ENOUGH: Final = 20_000
 """From so many operations on everything below must have occurred."""
 _OCCURS: Final = (
     "effects",
