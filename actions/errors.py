@@ -94,7 +94,8 @@ class AlreadyApprovedError(ConflictError):
     """This person has approved it before; one person counts once."""
 
     def __init__(self, proposal_id: int, missing: str) -> None:
-        super().__init__(f"You have approved action {proposal_id} already, and each person counts once; it needs {missing}.")
+        already = f"You have approved action {proposal_id} already, and each person counts once"
+        super().__init__(f"{already}; it needs {missing}.")
         self.proposal_id = proposal_id
 
 
