@@ -104,7 +104,7 @@ def _seen(disk: Disk, expected: Expected, fate: Fate) -> Counter[str]:
             "images": 1,
             "changes not synced": disk.unsynced,
             "torn or reordered": int(disk.unsynced > 0 and fate in {Fate.ANY, Fate.CUT}),
-            "acknowledged": expected.acknowledged.seq if expected.acknowledged else 0,
+            "audit lines acknowledged": expected.acknowledged.seq if expected.acknowledged else 0,
             "effects begun": expected.effects.total(),
             "kill files held": len(expected.kill_files),
             "checkpoints witnessed": len(expected.witnessed),

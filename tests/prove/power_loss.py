@@ -18,7 +18,13 @@ from tests.prove.shim.build import built, environment
 ROUNDS: Final = 70
 """Of a recording; enough for SQLite to move a full journal into the database on its own."""
 _ENOUGH_TO_SEE: Final = 4 * IMAGES_EACH
-_NEEDED: Final = ("acknowledged", "effects begun", "changes not synced", "torn or reordered", "kill files held")
+_NEEDED: Final = (
+    "audit lines acknowledged",
+    "effects begun",
+    "changes not synced",
+    "torn or reordered",
+    "kill files held",
+)
 
 
 def run(trial: Trial) -> Outcome:
