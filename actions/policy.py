@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from actions.models import ActionProposal, Actor, ActorKind, Approval, Risk, Verb, Via
-from actions.ports import Decision, Quorum, Standing
+from actions.ports import Decidable, Decision, Quorum, Standing
 
 DEFAULT_APPROVALS: Final[Mapping[Risk, int]] = {Risk.LOW: 1, Risk.MEDIUM: 1, Risk.HIGH: 2}
 GROUP: Final = "group:"
@@ -123,6 +123,14 @@ class Missing:
         return f"{more}, among them {from_groups}" if self.people else from_groups
 
 
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """Whether, by which rule, and why not."""
+
+    rule: str
+    refusal: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asker:
     actor: Actor
@@ -165,16 +173,16 @@ class ConfiguredPolicy:
             needs=frozenset().union(*(clause.needs for clause in fitting)),
         )
 
-    def who_may(self, verb: Verb, proposal: ActionProposal | None = None) -> tuple[str, ...]:
+    def who_may(self, verb: Verb, proposal: Decidable | None = None, *, subject: str | None = None) -> tuple[str, ...]:
         """Return the names of those who may, groups as `everyone in NAME`, sorted."""
-        who = set().union(*(clause.who for clause in self._granting(verb, proposal, None)))
+        who = set().union(*(clause.who for clause in self._granting(verb, proposal, subject)))
         return tuple(sorted(_in_words(name) for name in who))
 
     def authorize(
         self,
         actor: Actor,
         verb: Verb,
-        proposal: ActionProposal | None,
+        proposal: Decidable | None,
         standing: Standing,
         *,
         via: Via,
@@ -182,8 +190,14 @@ class ConfiguredPolicy:
     ) -> Decision:
         """See `Policy.authorize`."""
         asker = self._asker(actor, standing)
-        reason = self._why_not(asker, verb, proposal, standing, via, subject)
-        return Decision(allowed=reason is None, reason=reason or "allowed", person=asker.person, groups=asker.groups)
+        ruling = self._ruling(asker, verb, proposal, standing, via, subject)
+        return Decision(
+            allowed=ruling.refusal is None,
+            reason=ruling.refusal or "allowed",
+            person=asker.person,
+            groups=asker.groups,
+            rule=ruling.rule,
+        )
 
     def _asker(self, actor: Actor, standing: Standing) -> _Asker:
         person = self.person(str(actor))
@@ -197,55 +211,52 @@ class ConfiguredPolicy:
                     found.add(group.name)
         return _Asker(actor=actor, person=person, groups=frozenset(found), unknown=frozenset(unknown))
 
-    def _why_not(
+    def _ruling(
         self,
         asker: _Asker,
         verb: Verb,
-        proposal: ActionProposal | None,
+        proposal: Decidable | None,
         standing: Standing,
         via: Via,
         subject: str | None,
-    ) -> str | None:
+    ) -> _Ruling:
         if asker.actor.kind not in {ActorKind.SLACK, ActorKind.CLI}:
-            return f"Only a person may {_IN_WORDS[verb]}."
+            return _Ruling("only people decide", f"Only a person may {_IN_WORDS[verb]}.")
         if not (standing.active and standing.full_member):
-            return f"You may not {_IN_WORDS[verb]}: {standing.problem or 'your account could not be checked'}."
+            problem = standing.problem or "your account could not be checked"
+            return _Ruling("only active full members decide", f"You may not {_IN_WORDS[verb]}: {problem}.")
         if asker.actor.kind is ActorKind.CLI and verb in _LOCAL_STOPS:
-            return None  # whoever can be the bot's user can stop it anyway; the way out must never be barred
-        return (
-            self._why_denied(asker, verb, proposal, subject)
-            or self._why_not_granted(asker, verb, proposal, subject)
-            or self._why_not_this(asker.person, verb, proposal, via)
-        )
+            # Whoever can be the bot's user can stop it anyway; the way out must never be barred.
+            return _Ruling("whoever can be the bot's user may always cancel and stop")
+        granted = self._denied(asker, verb, proposal, subject) or self._granted(asker, verb, proposal, subject)
+        return granted if granted.refusal else self._barred(asker.person, verb, proposal, via) or granted
 
-    def _why_denied(
-        self, asker: _Asker, verb: Verb, proposal: ActionProposal | None, subject: str | None
-    ) -> str | None:
+    def _denied(self, asker: _Asker, verb: Verb, proposal: Decidable | None, subject: str | None) -> _Ruling | None:
         for clause in self._grants.denied:
             if verb not in clause.verbs or not _touches(clause.scope, proposal, subject):
                 continue
             if asker.is_among(clause.who):
-                return f"You may not {_IN_WORDS[verb]}: {clause.name} says so."
+                return _Ruling(clause.name, f"You may not {_IN_WORDS[verb]}: {clause.name} says so.")
             if asker.may_be_among(clause.who):
-                return (
+                return _Ruling(
+                    clause.name,
                     f"You may not {_IN_WORDS[verb]}: {clause.name} denies it to a Slack user group, and whether you "
-                    "are in it could not be found out. Try again from Slack, or in a minute."
+                    "are in it could not be found out. Try again from Slack, or in a minute.",
                 )
         return None
 
-    def _why_not_granted(
-        self, asker: _Asker, verb: Verb, proposal: ActionProposal | None, subject: str | None
-    ) -> str | None:
+    def _granted(self, asker: _Asker, verb: Verb, proposal: Decidable | None, subject: str | None) -> _Ruling:
         clauses = list(self._granting(verb, proposal, subject))
-        if any(asker.is_among(clause.who) for clause in clauses):
-            return None
+        for clause in clauses:
+            if asker.is_among(clause.who):
+                return _Ruling(clause.name)
         names = ", ".join(sorted({_in_words(name) for clause in clauses for name in clause.who}))
         reason = f"You may not {_IN_WORDS[verb]}. Those who may: {names or 'nobody: the list in [approvers] is empty'}."
         if any(asker.may_be_among(clause.who) for clause in clauses):
-            return f"{reason} Whether you are in that group could not be found out. Try from Slack, or in a minute."
-        return reason
+            reason = f"{reason} Whether you are in that group could not be found out. Try from Slack, or in a minute."
+        return _Ruling("nothing grants it", reason)
 
-    def _granting(self, verb: Verb, proposal: ActionProposal | None, subject: str | None) -> Iterable[Clause]:
+    def _granting(self, verb: Verb, proposal: Decidable | None, subject: str | None) -> Iterable[Clause]:
         everywhere = self._grants.verbs.get(verb, frozenset())
         if everywhere:
             yield Clause(name="[approvers]", who=everywhere, verbs=frozenset({verb}))
@@ -253,13 +264,16 @@ class ConfiguredPolicy:
             if verb in clause.verbs and _covers(clause.scope, proposal, subject):
                 yield clause
 
-    def _why_not_this(self, person: str, verb: Verb, proposal: ActionProposal | None, via: Via) -> str | None:
+    def _barred(self, person: str, verb: Verb, proposal: Decidable | None, via: Via) -> _Ruling | None:
         if verb is not Verb.APPROVE or proposal is None:
             return None
         if self.person(proposal.proposed_by) == person:
-            return "You proposed this; someone else has to approve it."
+            return _Ruling("nobody approves their own", "You proposed this; someone else has to approve it.")
         if via is Via.CLI and proposal.risk is Risk.HIGH and not self._grants.high_risk_from_cli:
-            return "High risk is approved in Slack, not from the command line ([approval.high] cli = true allows it)."
+            return _Ruling(
+                "[approval.high] cli",
+                "High risk is approved in Slack, not from the command line ([approval.high] cli = true allows it).",
+            )
         return None
 
 
@@ -274,13 +288,13 @@ def missing(proposal: ActionProposal, quorum: Quorum, approvals: Iterable[Approv
     )
 
 
-def _covers(scope: Scope, proposal: ActionProposal | None, subject: str | None) -> bool:
+def _covers(scope: Scope, proposal: Decidable | None, subject: str | None) -> bool:
     if proposal is None:
         return scope.covers_subject(subject)
     return scope.covers(proposal.subject, proposal.action_name, proposal.risk)
 
 
-def _touches(scope: Scope, proposal: ActionProposal | None, subject: str | None) -> bool:
+def _touches(scope: Scope, proposal: Decidable | None, subject: str | None) -> bool:
     if proposal is None:
         return scope.touches_subject(subject)
     return scope.covers(proposal.subject, proposal.action_name, proposal.risk)

@@ -109,6 +109,32 @@ class Decision:
     """The person behind the actor: a name from `[people]`, or the actor itself."""
     groups: frozenset[str] = frozenset()
     """The names of the policy's groups that the person is in."""
+    rule: str = ""
+    """What decided: a place in the configuration such as `[[denials]] 2`, or a rule that holds everywhere."""
+
+
+class Decidable(Protocol):
+    """What the policy looks at in an action: a proposal, or one that is only thought of."""
+
+    @property
+    def subject(self) -> str:
+        """The system acted upon."""
+        ...
+
+    @property
+    def action_name(self) -> str:
+        """The action's full name."""
+        ...
+
+    @property
+    def risk(self) -> Risk:
+        """How much it can hurt."""
+        ...
+
+    @property
+    def proposed_by(self) -> str:
+        """`str()` of the actor who proposed it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +163,7 @@ class Policy(Protocol):
         self,
         actor: Actor,
         verb: Verb,
-        proposal: ActionProposal | None,
+        proposal: Decidable | None,
         standing: Standing,
         *,
         via: Via,

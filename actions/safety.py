@@ -173,7 +173,7 @@ class SafetyController:
             StorageError: it was not recorded; or it was, and a kill file cannot be removed, as the text then says
         """
         reason = _checked_reason(reason, needed_for="`mode execute`" if mode is SafetyMode.EXECUTE else None)
-        await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL)
+        await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL, scope)
         files = self._kill_files.present()
         control = await self._store.write(
             lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope), urgent=True
@@ -195,7 +195,7 @@ class SafetyController:
             StorageError: neither the kill file nor the database could be written; nothing was stopped
         """
         reason = said(reason)  # cut where it is too long: nothing in a reason may keep anybody from stopping
-        await self._require(by, Verb.KILL)
+        await self._require(by, Verb.KILL, scope)
         file = self._drop_kill_file()
         try:
             in_flight = await self._store.write(
@@ -255,9 +255,10 @@ class SafetyController:
         except (StorageError, OSError):
             log.exception("the kill is recorded, but no witness could be given the audit log's head")
 
-    async def _require(self, by: Caller, verb: Verb) -> None:
+    async def _require(self, by: Caller, verb: Verb, scope: str) -> None:
         standing = await self._directory.standing(by.actor)
-        decision = self._policy.authorize(by.actor, verb, None, standing, via=by.via)
+        subject = None if scope == EVERYTHING else scope
+        decision = self._policy.authorize(by.actor, verb, None, standing, via=by.via, subject=subject)
         if not decision.allowed:
             await self._store.write(
                 lambda tx: note(

@@ -48,6 +48,11 @@ class UserGroups:
             if members is not None and user_id in members.users
         )
 
+    async def members(self, group_id: str) -> frozenset[str] | None:
+        """Return the ids of the users in a group; None if Slack did not say."""
+        members = await self._members(group_id)
+        return None if members is None else members.users
+
     async def _members(self, group_id: str) -> _Members | None:
         known = self._known.get(group_id)
         if known is not None and self._clock.monotonic() - known.asked_at <= KNOWN_FOR:

@@ -1,7 +1,7 @@
 """`operator doctor`: looks at everything that has to be right, and says what to do where it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +9,15 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.errors import OperatorError
-from actions.models import EVERYTHING, Risk, Verb
+from actions.models import EVERYTHING, Verb
 from actions.ports import Reader
 from actions.subject import Subject
 from bot.cli.output import clean, print_json, print_table
+from bot.cli.policy_check import findings_in
+from bot.cli.policy_facts import people
 from bot.housekeeping import RUN_LEASE
+from bot.policy_lint import Rosters
+from bot.reach import build_policy
 from bot.serve import require_slack
 from bot.settings import Settings, load
 from bot.wiring import Parts, opened
@@ -36,7 +40,8 @@ class Check:
 async def doctor(*, as_json: bool) -> int:
     """Print every check; 1 if something is to be mended."""
     settings = load()
-    checks = [Check("settings", True, "can be used"), *_people(settings)]
+    checks = [Check("settings", True, "can be used")]
+    checks += [check async for check in _people(settings)]
     checks += [check async for check in _inside(settings)]
     checks += [check async for check in _slack(settings)]
     if as_json:
@@ -47,18 +52,24 @@ async def doctor(*, as_json: bool) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-def _people(settings: Settings) -> Iterator[Check]:
-    grants = settings.allowed()
-    approvers = grants.verbs[Verb.APPROVE]
-    if not approvers:
-        yield Check("approvers", False, 'nobody may approve anything; set [approvers] approve = ["…"]')
+async def _people(settings: Settings) -> AsyncIterator[Check]:
+    try:
+        findings = await findings_in(settings, await _rosters(settings))
+    except OperatorError as error:
+        yield Check("approvers", False, f"cannot be checked: {error}")
         return
-    for risk in Risk:
-        needed = grants.approvals[risk]
-        if needed > len(approvers):
-            said = f"{risk.value} risk needs {needed} people, and only {len(approvers)} may approve: it can never run"
-            yield Check("approvers", False, f"{said}; name more people, or lower [approval.{risk.value}] required")
-    yield Check("approvers", True, ", ".join(sorted(approvers)))
+    for finding in findings:
+        yield Check("approvers", False, f"{finding.where} {finding.said}")
+    if not findings:
+        yield Check("approvers", True, ", ".join(build_policy(settings).who_may(Verb.APPROVE)))
+
+
+async def _rosters(settings: Settings) -> Rosters:
+    try:
+        async with people(settings) as known:
+            return known.rosters
+    except OperatorError:
+        return {}  # what is wrong with Slack is a check of its own
 
 
 async def _inside(settings: Settings) -> AsyncIterator[Check]:

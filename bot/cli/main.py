@@ -17,6 +17,7 @@ class Root(LazyGroup):
         "actions": Member("bot.cli.actions", "See, approve and cancel actions; stop everything; switch the mode."),
         "audit": Member("bot.cli.audit", "Read the audit log, and check that nobody changed it."),
         "subjects": Member("bot.cli.subjects", "See the configured systems, and look at one now."),
+        "policy": Member("bot.cli.policy", "Check who may do what, and see why somebody may or may not."),
         "propose": Member("bot.cli.propose", "Hand in a diagnosis and propose what it recommends."),
         "digest": Member("bot.cli.digest", "See or send the summary of what is open and what was done."),
         "doctor": Member("bot.cli.doctor", "Check settings, database, Slack and systems; say what to mend."),

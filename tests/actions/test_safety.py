@@ -14,7 +14,8 @@ import pytest
 
 from actions.auditor import ActionAuditor
 from actions.errors import BadRequestError, KilledError, NotAuthorizedError, ObserveOnlyError, StorageError
-from actions.models import EVERYTHING, Actor, Caller, Checkpoint, Control, ReasonCode, SafetyMode, Via
+from actions.models import EVERYTHING, Actor, Caller, Checkpoint, Control, ReasonCode, SafetyMode, Verb, Via
+from actions.policy import DEFAULT_APPROVALS, Clause, ConfiguredPolicy, Grants, Person, Scope
 from actions.ports import OutboxKind, Reader, Store, Transaction
 from actions.safety import SafetyController, effective, introduce
 from storage.store import SqlStore
@@ -176,7 +177,7 @@ class TestTheKillSwitch:
     async def test_whoever_may_not_stops_nothing_and_leaves_no_file(self, rig: Rig) -> None:
         proposal_id = await rig.propose("a")
 
-        with pytest.raises(NotAuthorizedError, match="You may not stop everything"):
+        with pytest.raises(NotAuthorizedError, match="You may not stop this"):
             await rig.safety.kill_switch(by=CY, reason="stop")
 
         assert rig.kill_files.present() == []
@@ -370,6 +371,24 @@ class TestTheMode:
         assert await control(rig) == before
         assert [event.event for event in (await audit(rig.store))[-2:]] == ["denied", "denied"]
         await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN_CLI)
+
+    async def test_whoever_may_switch_one_subject_switches_that_one_alone(self, memory_rig: Rig) -> None:
+        grant = Clause(
+            name="[[grants]] 1", who=frozenset({"cy"}), verbs=frozenset({Verb.SET_MODE}), scope=Scope(subject="rack")
+        )
+        grants = Grants(
+            people=(Person(name="cy", slack=frozenset({"T1/UCY"})),),
+            verbs={},
+            approvals=DEFAULT_APPROVALS,
+            granted=(grant,),
+        )
+        safety = safety_over(memory_rig, policy=ConfiguredPolicy(grants))
+
+        switched, _ = await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="mine", scope="rack")
+        assert (switched.scope, switched.changed_by) == ("rack", "slack:T1/UCY")
+        for scope in ("shelf", "*"):
+            with pytest.raises(NotAuthorizedError):
+                await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="not mine", scope=scope)
 
     async def test_a_kill_and_an_execute_at_the_same_moment_leave_nothing_old_alive(self, rig: Rig) -> None:
         approved = [await rig.approved(item) for item in "abc"]

@@ -3,50 +3,15 @@ import os
 import signal
 import stat
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 
 import pytest
 
 from bot.cli.main import Root
 from bot.settings import load
 from tests.bot.cli.home import Home
+from tests.bot.cli.small_slack import slack
 from tests.rig import Rig
-
-
-class Slack(BaseHTTPRequestHandler):
-    """auth.test and apps.connections.open alone."""
-
-    def do_POST(self) -> None:
-        refused = "xoxb-revoked" in str(self.headers.get("Authorization"))
-        said = {
-            "/api/auth.test": {"ok": True, "team_id": "T1", "bot_id": "B1", "user_id": "UBOT", "url": "https://x/"},
-            "/api/apps.connections.open": {"ok": True, "url": "wss://x/"},
-        }[self.path]
-        body = json.dumps({"ok": False, "error": "token_revoked"} if refused else said).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@contextmanager
-def slack() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Slack)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/api"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def checks(home: Home) -> dict[str, tuple[bool, str]]:
