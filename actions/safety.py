@@ -166,6 +166,9 @@ class SafetyController:
     ) -> tuple[Control, int]:
         """Switch the mode; to observe cancels everything pending. Return the new row and how many were cancelled.
 
+        Execute where the mode is execute already changes nothing, unless a kill file lies here: what was approved
+        before that kill is then cancelled.
+
         Setting execute needs a reason; set for everything, it removes this host's kill files once it is committed.
 
         Raises:
@@ -176,7 +179,7 @@ class SafetyController:
         await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL, scope)
         files = self._kill_files.present()
         control = await self._store.write(
-            lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope), urgent=True
+            lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope, held=bool(files)), urgent=True
         )
         problem = self._lift(files) if mode is SafetyMode.EXECUTE and scope == EVERYTHING else ""
         cancelled = await self.sweep_stopped()
@@ -267,7 +270,11 @@ class SafetyController:
             )
             raise NotAuthorizedError(decision.reason)
 
-    def _change(self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str) -> Control:
+    def _change(self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str, held: bool) -> Control:
+        overall = tx.lock_control(EVERYTHING)
+        current = overall if scope == EVERYTHING else tx.lock_control(scope)
+        if mode is SafetyMode.EXECUTE and current.mode is SafetyMode.EXECUTE and not held:
+            return current
         control = self._turn(tx, mode, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.MODE_OBSERVE)
         self._announce(tx, "mode_change", control, by)
         return control
@@ -292,7 +299,7 @@ class SafetyController:
             changed_by=str(by.actor),
             changed_at=self._clock.now(),
             reason=reason,
-            stopped_as=stopped_as if mode is SafetyMode.OBSERVE else before.stopped_as,
+            stopped_as=stopped_as if mode is SafetyMode.OBSERVE else _last_stop(before),
         )
         tx.set_control(control)
         return control
@@ -309,6 +316,11 @@ class SafetyController:
             overall, own = lock(tx, proposal.subject)
             stand_down(tx, proposal, overall, own, at=self._clock.now())
         return len(batch)
+
+
+def _last_stop(before: Control) -> ReasonCode:
+    # Whoever sets execute in execute lifts a kill that only a file knows of.
+    return before.stopped_as if before.mode is SafetyMode.OBSERVE else ReasonCode.KILL_SWITCH
 
 
 def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:

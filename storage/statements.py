@@ -110,7 +110,7 @@ class Statements:
     def _prepare(self, statement: Statement, values: Values) -> tuple[Prepared, Arguments]:
         if self.failure is not None:
             raise self.failure  # the database may have given the transaction up, and would commit this on its own
-        prepared = _prepared(statement, frozenset(values), self._channel.dialect)
+        prepared = _prepared(statement, frozenset(values), _one_of_its_kind(self._channel.dialect))
         arguments = prepared.arguments(values)
         self.changed = self.changed or prepared.changes
         return prepared, arguments
@@ -130,6 +130,14 @@ def damaged(error: Exception) -> StorageError:
         f"A row in the database is damaged ({error}). Nothing was changed. "
         "`operator audit verify` says which; restore a backup if it was not you."
     )
+
+
+_DIALECTS: Final[dict[str, Dialect]] = {}
+
+
+def _one_of_its_kind(dialect: Dialect) -> Dialect:
+    # Every engine has a dialect of its own, all of a kind write the same SQL, and each statement is compiled once.
+    return _DIALECTS.setdefault(dialect.name, dialect)
 
 
 @lru_cache(maxsize=512)

@@ -212,7 +212,7 @@ class TestTimeAndEpochs:
         await rig.store.write(lambda tx: rig.safety._kill(tx, by=BO, reason="stop", scope="*"))
         if again:
             await rig.store.write(
-                lambda tx: rig.safety._change(tx, SafetyMode.EXECUTE, by=BO, reason="go on", scope="*")
+                lambda tx: rig.safety._change(tx, SafetyMode.EXECUTE, by=BO, reason="go on", scope="*", held=False)
             )
 
         with pytest.raises(KilledError):

@@ -340,7 +340,7 @@ class TestTheMode:
 
     async def test_every_change_is_a_new_epoch_and_written_down(self, rig: Rig) -> None:
         epochs = [(await control(rig)).epoch]
-        for mode in (SafetyMode.OBSERVE, SafetyMode.EXECUTE, SafetyMode.EXECUTE):
+        for mode in (SafetyMode.OBSERVE, SafetyMode.OBSERVE, SafetyMode.EXECUTE):
             await rig.safety.set_mode(mode, by=ANN, reason="because")
             epochs.append((await control(rig)).epoch)
 
@@ -348,9 +348,29 @@ class TestTheMode:
         changes = [event for event in await audit(rig.store) if event.event == "mode_change"][-3:]
         assert [(event.data["mode"], event.data["epoch"]) for event in changes] == [
             ("observe", epochs[1]),
-            ("execute", epochs[2]),
+            ("observe", epochs[2]),
             ("execute", epochs[3]),
         ]
+
+    async def test_execute_in_execute_leaves_everything_as_it_is(self, rig: Rig) -> None:
+        waiting, before = await rig.propose("a"), await control(rig)
+
+        now, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="to be sure")
+
+        assert (now, cancelled) == (before, 0)
+        assert await status(rig.store, waiting) == "validated"
+
+    async def test_execute_after_a_kill_that_only_a_file_knows_of_cancels_what_was_approved_before_it(
+        self, rig: Rig
+    ) -> None:
+        approved = await rig.approved("a")
+        rig.kill_files.drop()
+
+        _, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
+
+        assert cancelled == 1
+        assert await status(rig.store, approved) == "cancelled(kill_switch)"
+        assert rig.kill_files.present() == []
 
     async def test_observe_cancels_everything_pending(self, rig: Rig) -> None:
         waiting, approved = await rig.propose("a"), await rig.approved("b")
@@ -383,6 +403,7 @@ class TestTheMode:
             granted=(grant,),
         )
         safety = safety_over(memory_rig, policy=ConfiguredPolicy(grants))
+        await memory_rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, scope="rack")
 
         switched, _ = await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="mine", scope="rack")
         assert (switched.scope, switched.changed_by) == ("rack", "slack:T1/UCY")
