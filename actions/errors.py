@@ -20,7 +20,7 @@ OperatorError
 ├── ConfigurationError             a setting is missing or wrong; says which and how to mend it
 │   └── DuplicateActionError
 ├── UnavailableError               something could not be reached; nothing is known to have changed
-│   ├── StorageError               the database could not take it; nothing was recorded
+│   ├── StorageError               the database could not take it; its text says whether nothing was recorded
 │   │   └── OverloadedError        the queue of the writer is full
 │   └── TargetUnavailableError
 ├── ActionFailedError              raised by an action: known not to have happened, or known to have happened in part
@@ -94,7 +94,8 @@ class AlreadyApprovedError(ConflictError):
     """This person has approved it before; one person counts once."""
 
     def __init__(self, proposal_id: int, missing: str) -> None:
-        super().__init__(f"You have approved action {proposal_id} already; it needs {missing}.")
+        already = f"You have approved action {proposal_id} already, and each person counts once"
+        super().__init__(f"{already}; it needs {missing}.")
         self.proposal_id = proposal_id
 
 
@@ -210,7 +211,7 @@ class UnavailableError(OperatorError):
 
 
 class StorageError(UnavailableError):
-    """The database could not take it; nothing was recorded and nothing runs."""
+    """The database could not take it, and nothing runs; the text says whether nothing was recorded, or nobody knows."""
 
 
 class OverloadedError(StorageError):

@@ -81,7 +81,7 @@ class KillFiles(Protocol):
         ...
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove these files; a file that is gone already is fine."""
+        """Remove these files; a file that is gone already is fine. Raises `OSError` if one stays."""
         ...
 
 

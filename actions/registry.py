@@ -53,6 +53,7 @@ class Happened(StrEnum):
 
     YES = "yes"
     NO = "no"
+    """Nothing of it is there; of an action of several calls, not even what the first of them does."""
     PARTLY = "partly"
     """Some of it is there and the rest is not; it will not come by itself."""
     CANNOT_TELL = "cannot_tell"

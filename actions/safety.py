@@ -1,7 +1,7 @@
 """Whether anything may be changed: the stored mode, the epochs, and the kill switch. Nothing here remembers."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -52,7 +52,7 @@ class Stopped:
     in_flight: tuple[ActionProposal, ...]
     """Every action whose effect may still begin or be under way: running, or of unknown outcome."""
     problem: str = ""
-    """Why it could not be recorded, or why the backlog is left to the sweeper."""
+    """Why it could not be recorded, why the backlog is left to the sweeper, or why this host stays held back."""
 
 
 def effective(reader: Reader, scope: str) -> Control:
@@ -169,7 +169,8 @@ class SafetyController:
         Setting execute needs a reason; set for everything, it removes this host's kill files once it is committed.
 
         Raises:
-            NotAuthorizedError, BadRequestError, StorageError
+            NotAuthorizedError, BadRequestError
+            StorageError: it was not recorded; or it was, and a kill file cannot be removed, as the text then says
         """
         reason = _checked_reason(reason, needed_for="`mode execute`" if mode is SafetyMode.EXECUTE else None)
         await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL, scope)
@@ -177,10 +178,11 @@ class SafetyController:
         control = await self._store.write(
             lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope), urgent=True
         )
-        if mode is SafetyMode.EXECUTE and scope == EVERYTHING:
-            self._kill_files.remove(files)
+        problem = self._lift(files) if mode is SafetyMode.EXECUTE and scope == EVERYTHING else ""
         cancelled = await self.sweep_stopped()
         self._publisher.changed()
+        if problem:
+            raise StorageError(f"The mode is execute. {problem}")
         return control, cancelled
 
     async def kill_switch(self, *, by: Caller, reason: str, scope: str = EVERYTHING) -> Stopped:
@@ -206,12 +208,11 @@ class SafetyController:
                 raise
             log.exception("the kill switch could not be recorded; %s stays", file)
             return Stopped(recorded=False, cancelled=0, in_flight=(), problem=str(error))
-        if file is not None:
-            self._kill_files.remove([file])
+        problem = "" if file is None else self._lift([file])
         self._publisher.changed()
         stopped = await self._cancel_backlog(in_flight)
         await self._have_it_witnessed()
-        return stopped
+        return replace(stopped, problem=f"{stopped.problem} {problem}".strip())
 
     async def sweep_stopped(self) -> int:
         """Cancel what is still pending from before the last stop, in batches; return how many."""
@@ -227,6 +228,18 @@ class SafetyController:
         except OSError:
             log.exception("no kill file could be written; the database has to do")
             return None
+
+    def _lift(self, files: Collection[str]) -> str:
+        """Remove these kill files; return what to tell people if one stays."""
+        try:
+            self._kill_files.remove(files)
+        except OSError as error:
+            log.exception("a kill file stays")
+            return (
+                f"A kill file cannot be removed ({error.strerror}) and holds this host back: nothing runs here until "
+                "it is gone. Mend the disk of the state directory, then set `mode execute` again."
+            )
+        return ""
 
     async def _cancel_backlog(self, in_flight: tuple[ActionProposal, ...]) -> Stopped:
         try:

@@ -1,5 +1,6 @@
 """`/api/v1`: diagnoses in, actions out; for whoever holds the ingest token, which lets nobody approve."""
 
+import asyncio
 import math
 from typing import Final, Protocol
 
@@ -19,6 +20,10 @@ from bot.settings import Settings
 from bot.token_bucket import TokenBucket
 
 MAX_PAGE: Final = 200
+AT_ONCE: Final = 8
+"""Diagnoses that are taken in at the same time: enough to keep the database busy, too few to be in a click's way."""
+WAITING: Final = 32
+"""How many more may wait for that, first come, first served; each may hold a body of full size."""
 
 
 class Taker(Protocol):
@@ -36,21 +41,36 @@ class Diagnoses:
         self._settings = settings
         self._intake = intake
         self._bucket = TokenBucket(per_minute=settings.limits.diagnoses_per_minute, clock=clock)
+        self._here = 0
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def post(self, request: Request) -> Response:
         """Take a diagnosis in: 202 with what became of it, or 4xx and nothing was stored."""
         require_token(request, self._settings)
         wait = self._bucket.take()
         if wait:
-            raise HTTPException(
-                429, "Too many diagnoses at once; nothing was stored.", {"Retry-After": str(math.ceil(wait))}
-            )
+            raise _too_many("Too many diagnoses", wait)
+        if self._here == AT_ONCE + WAITING:
+            raise _too_many("Too many diagnoses at once", 1.0)
+        self._here += 1
+        try:
+            return await self._take(request)
+        finally:
+            self._here -= 1
+
+    async def _take(self, request: Request) -> Response:
         require_json(request)
         key = request.headers.get("idempotency-key")
         known = None if key is None else require_key(key)
-        body = read_body(await read_capped(request), allowed_channels=self._settings.allowed_channels)
-        receipt = await self._intake.submit(submission(body, via=Via.HTTP, key=known))
+        raw = await read_capped(request)
+        async with self._turn:
+            body = read_body(raw, allowed_channels=self._settings.allowed_channels)
+            receipt = await self._intake.submit(submission(body, via=Via.HTTP, key=known))
         return answer(receipt_json(receipt), status=202)
+
+
+def _too_many(what: str, wait: float) -> HTTPException:
+    return HTTPException(429, f"{what}; nothing was stored.", {"Retry-After": str(math.ceil(wait))})
 
 
 class Actions:

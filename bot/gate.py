@@ -2,7 +2,7 @@
 
 Bolt parses a body before it verifies the signature, logs unsigned bodies, answers 500 to malformed signatures, and lets
 the same signed bytes through again. Here nothing is parsed, nothing of a body is logged, every refusal is a tiny answer
-below 500 and one short line in the log, and a signature is good once.
+below 500 and at most one short line in the log, and a signature is good once.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actions.errors import ConfigurationError, StorageError
 from actions.ports import Clock, Store
+from bot.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ TOLERANCE: Final = 300
 REMEMBERED: Final = timedelta(seconds=2 * TOLERANCE)
 """How long a signature could be accepted again, were it not remembered."""
 BODY_SECONDS: Final = 5.0
+LINES_PER_MINUTE: Final = 600
+"""Refusals that are logged one by one; of a flood the rest is only counted."""
 _MOST_REMEMBERED: Final = 50_000
 _TIMESTAMP: Final = re.compile(rb"[0-9]{10}")
 _SIGNATURE: Final = re.compile(rb"v0=[0-9a-f]{64}")
@@ -110,7 +113,6 @@ class _RefusedError(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
-        self.why = why
 
 
 class SlackGate:
@@ -146,6 +148,8 @@ class SlackGate:
         self._clock = clock
         self._replays = replays
         self._body_seconds = body_seconds
+        self._lines = TokenBucket(per_minute=LINES_PER_MINUTE, clock=clock)
+        self._unsaid = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, or refuse it."""
@@ -157,10 +161,21 @@ class SlackGate:
             body = await self._body(receive)
             await self._require_authentic(headers, body)
         except _RefusedError as refusal:
-            await _refuse(refusal, scope, send)
+            self._note(refusal, scope)
+            await _refuse(refusal, send)
             return
         if body is not None:
             await self._app(_handed_on(scope, headers, body), _replayed(body, receive), send)
+
+    def _note(self, refusal: _RefusedError, scope: Scope) -> None:
+        # A flood must neither fill the disk nor cost more than it takes to refuse it.
+        if self._lines.take():
+            self._unsaid += 1
+            return
+        client = ascii((scope.get("client") or ("unknown",))[0])[1:-1][:45]
+        more = f"; {self._unsaid} more were refused without a word" if self._unsaid else ""
+        log.warning("refused a request to Slack's address: %d, %s; from %s%s", refusal.status, refusal, client, more)
+        self._unsaid = 0
 
     async def _body(self, receive: Receive) -> bytes | None:
         try:
@@ -254,11 +269,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _refuse(refusal: _RefusedError, scope: Scope, send: Send) -> None:
-    client = scope.get("client") or ("unknown",)
-    status, why = refusal.status, refusal.why
-    log.warning("refused a request to Slack's address: %d, %s; from %s", status, why, ascii(client[0])[1:46])
-    answer = f"refused: {why}\n".encode()
+async def _refuse(refusal: _RefusedError, send: Send) -> None:
+    answer = f"refused: {refusal}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(answer)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer})

@@ -5,13 +5,50 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, ClassVar, Final
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from actions.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
+
+
+HEAD_SECONDS: Final = 10.0
+"""How long a client may take to send the head of a request, once it has connected or begun."""
+
+
+class _Punctual(H11Protocol):
+    """Closes connections on which the head of a request comes too slowly, of which there could be any number."""
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._wait()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._waiting is None:
+            self._waiting = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 class _Server(uvicorn.Server):
@@ -22,7 +59,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, *, host: str, port: int) -> AsyncIterator[str]:
+async def serving(app: Any, *, host: str, port: int, head_seconds: float = HEAD_SECONDS) -> AsyncIterator[str]:
     """Serve *app* while the context lasts; yield its address. Port 0 takes a free one.
 
     Raises:
@@ -39,6 +76,7 @@ async def serving(app: Any, *, host: str, port: int) -> AsyncIterator[str]:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=16_384,
+        http=type("Punctual", (_Punctual,), {"head_seconds": head_seconds}),
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http server")

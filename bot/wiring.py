@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,8 @@ async def opened(
 ) -> AsyncIterator[Parts]:
     """Open the database, migrating it if needed, and build everything over it.
 
+    A *publisher* hears of what other processes commit as well.
+
     Raises:
         ConfigurationError, StorageError
     """
@@ -71,14 +73,15 @@ async def opened(
             environ=os.environ,
         )
         try:
-            yield await assembled(
-                settings,
-                store=store,
-                subjects=subjects,
-                clock=clock,
-                publisher=publisher or Signals(),
-                directory=directory or LocalDirectory(),
-            )
+            async with nullcontext() if publisher is None else store.telling(publisher):
+                yield await assembled(
+                    settings,
+                    store=store,
+                    subjects=subjects,
+                    clock=clock,
+                    publisher=publisher or Signals(),
+                    directory=directory or LocalDirectory(),
+                )
         finally:
             for subject in subjects.values():
                 await subject.close()

@@ -56,6 +56,21 @@ class ReadSession(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Notices commits; used by one thread at a time."""
+
+    def heard(self, *, within: float) -> bool:
+        """Return whether another process has committed something since the last call, waiting so many seconds at most.
+
+        Commits of this process may count as well.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
 class Evidence(Protocol):
     """The raw rows, for whoever trusts none of them."""
 
@@ -112,6 +127,10 @@ class Database(Protocol):
 
     def read_session(self) -> ReadSession:
         """Connect for reading."""
+        ...
+
+    def watch(self) -> Watch:
+        """Connect for noticing commits."""
         ...
 
     def translated(self, error: BaseException) -> BaseException:

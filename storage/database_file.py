@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from actions.errors import ConfigurationError, StorageError
 from storage.failures import NOTHING
-from storage.folders import make_folder
+from storage.folders import make_folder, sync_folder
 
 OURS_ALONE: Final = 0o600
 _OTHERS: Final = 0o077
@@ -75,6 +75,21 @@ class DatabaseFile:
     def companion(self, suffix: str) -> Path:
         """Return the file beside it."""
         return self.path.with_name(self.path.name + suffix)
+
+    def sync_names(self) -> None:
+        """Return once the file and its companions, as they are now, would be found after a power cut.
+
+        Raises:
+            StorageError: the disk does not say so.
+        """
+        try:
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise StorageError(
+                f"The folder {self.path.parent} of the database cannot be synced ({error.strerror}), so a power cut "
+                "could take the newest changes with it; nothing runs. Look at the system's log (dmesg), mend the disk, "
+                "then start operator again."
+            ) from error
 
     def pin(self) -> None:
         """Remember which file stands here now."""

@@ -49,8 +49,10 @@ def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
             text = f"is damaged, or no database at all ({error}); {NOTHING}. {how_to_restore(path)}"
         case sqlite3.SQLITE_IOERR:
             text = (
-                f"could not be read or written, its disk reports an error ({_name(error)}); {NOTHING}. "
-                "Look at the system's log (dmesg), mend the disk, then start operator again"
+                # What a failed sync left in the journal may have reached the disk, and counts once it is opened anew.
+                f"could not be read or written, its disk reports an error ({_name(error)}); whether anything was "
+                "recorded shows at the next start. Look at the system's log (dmesg), mend the disk, then start "
+                "operator again"
             )
         case sqlite3.SQLITE_CANTOPEN:
             text = f"cannot be opened; {NOTHING}. Check that the file and its folder exist and are yours"

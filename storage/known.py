@@ -4,9 +4,9 @@ from actions.models import ActionProposal, Control
 
 
 class Known:
-    """Spares reading the same row twice. Lives as long as one `BEGIN IMMEDIATE … COMMIT`, or one reader's snapshot.
+    """Spares reading the same row twice. Lives as long as one transaction of the writer, or one reader's snapshot.
 
-    Where other writers can come in between (PostgreSQL), each unit of work needs one that is emptied by its locks.
+    Nobody else writes meanwhile: the writer's transaction begins with the lock that all writers take.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actions.errors import ConfigurationError, StorageError
 from actions.ports import Clock
-from storage.channel import Arguments
+from storage.channel import Arguments, require_one_row
 from storage.database import UnreadableError
 from storage.engine import driver_says
 from storage.failures import NOTHING
@@ -42,7 +42,8 @@ _LOCK: Final = f"SELECT pg_advisory_xact_lock({WRITING})"
 _BEGIN: Final = (
     f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LOCK}; "  # noqa: S608 - our own digits
     "INSERT INTO commits (writer, batch, at) VALUES ('{writer}', {batch}, now()) "
-    "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+    "ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at; "
+    "NOTIFY operator_commits, '{writer}'"
 )
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _HOLDER: Final = (
@@ -52,7 +53,7 @@ _HOLDER: Final = (
 )
 _SETTINGS: Final = (
     "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
-    "current_setting('synchronous_commit'), current_setting('fsync')"
+    "current_setting('fsync'), current_setting('synchronous_commit')"
 )
 _TRIGGERS: Final = (
     "SELECT tgname, CASE tgenabled WHEN 'D' THEN 'disabled ' ELSE '' END || pg_get_triggerdef(pg_trigger.oid, true) "
@@ -73,6 +74,8 @@ class PostgresqlDatabase:
         self._name = f"{url.database} at {url.host or url.query.get('host') or 'this host'}"
         self._lock_timeout = round(busy_timeout * 1_000)
         self._engine = _engine(url)
+        self.writer = secrets.token_hex(16)
+        """Under which name this process's commits stand in the database."""
 
     @property
     def name(self) -> str:
@@ -114,6 +117,10 @@ class PostgresqlDatabase:
         """See `storage.database.Database.read_session`."""
         return PostgresqlReadSession(self)
 
+    def watch(self) -> "PostgresqlWatch":
+        """See `storage.database.Database.watch`."""
+        return PostgresqlWatch(self.connect(), ignoring=self.writer)
+
     def translated(self, error: BaseException) -> BaseException:
         """See `storage.database.Database.translated`."""
         return translated(error, self._name)
@@ -135,18 +142,8 @@ class PostgresqlDatabase:
             connection.close()
 
     def _settle(self, connection: Connection) -> None:
-        version, encoding, synchronous, fsync = _row(connection, _SETTINGS)
-        if version < OLDEST:
-            raise ConfigurationError(f"The server of {self._name} is too old; operator needs PostgreSQL 13 or newer.")
-        if encoding != "UTF8":
-            raise ConfigurationError(
-                f"The database {self._name} keeps text as {encoding}. Make one with: CREATE DATABASE … ENCODING 'UTF8'"
-            )
-        if fsync != "on":
-            raise ConfigurationError(
-                f"The server of {self._name} runs with fsync = {fsync}, so that a power cut loses what was "
-                "acknowledged. Set fsync = on in its configuration."
-            )
+        version, encoding, fsync, synchronous = _row(connection, _SETTINGS)
+        require_usable(self._name, version=version, encoding=encoding, fsync=fsync)
         if synchronous == "off":
             driver_says(connection, "SET synchronous_commit = on")
         driver_says(
@@ -162,7 +159,7 @@ class PostgresqlWriteSession:
     def __init__(self, database: PostgresqlDatabase) -> None:
         self._database = database
         self._connection = database.connect()
-        self._writer = secrets.token_hex(16)
+        self._writer = database.writer
         self._batch = 0
         self._pause = threading.Event()
         self._channel = PipelinedChannel(self._connection)
@@ -268,33 +265,41 @@ class PipelinedChannel:
         self._driver = _driver(connection)
         self._asking: Any = self._driver.cursor()
         self._telling: Any = self._driver.cursor()
-        self._told: list[tuple[str, Arguments]] = []
+        self._told: list[tuple[str, Arguments, bool]] = []
 
     def ask(self, sql: str, arguments: Arguments) -> list[tuple[Any, ...]]:
         """See `storage.channel.Channel.ask`."""
         if self._told:
-            with self._driver.pipeline():
-                self._send_told()
+            with self._pipeline():
                 self._asking.execute(sql, arguments)
         else:
             self._asking.execute(sql, arguments)
         found: list[tuple[Any, ...]] = self._asking.fetchall()
         return found
 
-    def tell(self, sql: str, arguments: Arguments) -> None:
+    def tell(self, sql: str, arguments: Arguments, *, once: bool = False) -> None:
         """See `storage.channel.Channel.tell`."""
-        self._told.append((sql, arguments))
+        self._told.append((sql, arguments, once))
 
     def settle(self) -> None:
         """Send what is left, and raise what any of it met."""
         if self._told:
-            with self._driver.pipeline():
-                self._send_told()
+            with self._pipeline():
+                pass
 
-    def _send_told(self) -> None:
+    @contextmanager
+    def _pipeline(self) -> Iterator[None]:
         told, self._told = self._told, []
-        for sql, arguments in told:
-            self._telling.execute(sql, arguments)
+        checked = []
+        with self._driver.pipeline():
+            for sql, arguments, once in told:
+                cursor: Any = self._driver.cursor() if once else self._telling
+                cursor.execute(sql, arguments)
+                if once:
+                    checked.append(cursor)
+            yield
+        for cursor in checked:
+            require_one_row(cursor.rowcount)
 
 
 class PostgresqlReadSession:
@@ -329,6 +334,24 @@ class PostgresqlReadSession:
         _close(self._connection)
         self._connection = self._database.connect()
         driver_says(self._connection, _SNAPSHOT)
+
+
+class PostgresqlWatch:
+    """See `storage.database.Watch`; the server tells of every commit, and of this process's own nothing is said."""
+
+    def __init__(self, connection: Connection, *, ignoring: str) -> None:
+        self._connection = connection
+        self._ignoring = ignoring
+        driver_says(connection, "LISTEN operator_commits")
+
+    def heard(self, *, within: float) -> bool:
+        """See `storage.database.Watch.heard`."""
+        told = list(_driver(self._connection).notifies(timeout=within, stop_after=1))
+        return any(one.payload != self._ignoring for one in told)
+
+    def close(self) -> None:
+        """See `storage.database.Watch.close`."""
+        _close(self._connection)
 
 
 class PostgresqlEvidence:
@@ -368,6 +391,24 @@ class PostgresqlEvidence:
     def guards_found(self) -> Mapping[str, str]:
         """See `storage.database.Evidence.guards_found`."""
         return dict(self.rows(_TRIGGERS))
+
+
+def require_usable(name: str, *, version: int, encoding: str, fsync: str) -> None:
+    """Raise `ConfigurationError` for a server that nothing can be entrusted to."""
+    if version < OLDEST:
+        raise ConfigurationError(
+            f"The server of {name} is PostgreSQL {version // 10_000}, which is too old; operator needs 13 or newer. "
+            "Set `database` to a newer one."
+        )
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"The database {name} keeps text as {encoding}. Make one with: CREATE DATABASE … ENCODING 'UTF8'"
+        )
+    if fsync != "on":
+        raise ConfigurationError(
+            f"The server of {name} runs with fsync = {fsync}, so that a power cut loses what was "
+            "acknowledged. Set fsync = on in its configuration."
+        )
 
 
 def _engine(url: URL) -> Engine:

@@ -25,6 +25,7 @@ FIXED: Final = frozenset(
 _CHANGEABLE: Final = frozenset(field.name for field in fields(ActionProposal)) - FIXED - {"status", "version"}
 _NEW: Final = tuple(field.name for field in fields(ActionProposal) if field.name != "id")
 _values_of_new: Final = attrgetter(*_NEW)
+_CONVERTED: Final = {column.name: column.type for column in PROPOSALS.c if isinstance(column.type, Converted)}
 _RECORD: Final = tuple(field.name for field in fields(ActionRecord))
 _APPROVAL: Final = tuple(field.name for field in fields(Approval))
 
@@ -74,15 +75,11 @@ _APPROVALS_OF: Final = (
 _RECORD_OF: Final = select(RECORDS).where(RECORDS.c.proposal_id == bindparam("wanted"))
 
 _INSERT: Final = upsert(PROPOSALS).on_conflict_do_nothing(index_elements=[_P.source_key]).returning(PROPOSALS)
-_MOVE: Final = (
-    update(PROPOSALS)
-    .where(
-        _P.id == bindparam("old_id"),
-        _P.status == bindparam("old_status"),
-        _P.version == bindparam("old_version"),
-        _P.fence == bindparam("old_fence"),
-    )
-    .returning(_P.lease_until)
+_MOVE: Final = update(PROPOSALS).where(
+    _P.id == bindparam("old_id"),
+    _P.status == bindparam("old_status"),
+    _P.version == bindparam("old_version"),
+    _P.fence == bindparam("old_fence"),
 )
 _MOVE_IF_FREE: Final = _MOVE.where(
     ~exists(
@@ -93,7 +90,7 @@ _MOVE_IF_FREE: Final = _MOVE.where(
             text("other." + IN_FLIGHT_SQL),
         )
     )
-)
+).returning(_P.id)
 _RENEW: Final = (
     update(PROPOSALS)
     .where(_P.id == bindparam("old_id"), _P.status == ActionStatus.EXECUTING, _P.fence == bindparam("old_fence"))
@@ -150,13 +147,15 @@ class ProposalReads(Statements):
     def pending_of_earlier_epochs(self, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.pending_of_earlier_epochs`."""
         found = [
-            one for status in PENDING for one in self._proposals(_EARLIER_EPOCHS, {"wanted": status, "at_most": limit})
+            self._remember(one)
+            for status in PENDING
+            for one in self._proposals(_EARLIER_EPOCHS, {"wanted": status, "at_most": limit})
         ]
         return sorted(found, key=lambda proposal: proposal.id)[:limit]
 
     def overdue(self, now: datetime, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.overdue`."""
-        return self._proposals(_OVERDUE, {"now": now, "at_most": limit})
+        return [self._remember(one) for one in self._proposals(_OVERDUE, {"now": now, "at_most": limit})]
 
     def leases_run_out(self, now: datetime, limit: int) -> list[ActionProposal]:
         """See `actions.ports.Reader.leases_run_out`."""
@@ -198,19 +197,17 @@ class ProposalWrites(ProposalReads):
     def move(self, proposal: ActionProposal, to: ActionStatus, changes: Mapping[str, object]) -> ActionProposal | None:
         """See `actions.ports.Transaction.move`."""
         require_changeable(changes)
-        guard = {
-            "old_id": proposal.id,
-            "old_status": proposal.status,
-            "old_version": proposal.version,
-            "old_fence": proposal.fence,
-        }
-        statement = _MOVE_IF_FREE if to in IN_FLIGHT else _MOVE
-        row = self._first(statement, {**guard, **changes, "status": to, "version": proposal.version + 1})
-        if row is None:
+        current = self.proposal(proposal.id)
+        guard = _guard(proposal)
+        if current is None or (current is not proposal and _guard(current) != guard):
             return None
-        # All else is as the caller knows it: whatever changes a row, except its lease, changes its version.
-        values: dict[str, Any] = {**_as_stored(changes), **row, "status": to, "version": proposal.version + 1}
-        return self._remember(replace(proposal, **values))
+        values: dict[str, Any] = {**changes, "status": to, "version": proposal.version + 1}
+        if to not in IN_FLIGHT:
+            # Nobody else can write before this transaction ends, so the guard holds; the database sees to it as well.
+            self._tell(_MOVE, {**guard, **values}, once=True)
+        elif not self._count(_MOVE_IF_FREE, {**guard, **values}):
+            return None
+        return self._remember(replace(current, **{**values, **_as_stored(changes)}))
 
     def renew_lease(self, proposal_id: int, *, fence: int, until: datetime) -> bool:
         """See `actions.ports.Transaction.renew_lease`."""
@@ -226,11 +223,19 @@ class ProposalWrites(ProposalReads):
         self._tell(_SAVE_RECORD, {name: getattr(record, name) for name in _RECORD})
 
 
-def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
-    kinds = {name: PROPOSALS.c[name].type for name, value in changes.items() if value is not None}
+def _guard(proposal: ActionProposal) -> dict[str, object]:
     return {
-        **changes,
-        **{name: kind.as_stored(changes[name]) for name, kind in kinds.items() if isinstance(kind, Converted)},
+        "old_id": proposal.id,
+        "old_status": proposal.status,
+        "old_version": proposal.version,
+        "old_fence": proposal.fence,
+    }
+
+
+def _as_stored(changes: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: value if value is None or name not in _CONVERTED else _CONVERTED[name].as_stored(value)
+        for name, value in changes.items()
     }
 
 

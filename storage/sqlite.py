@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final
@@ -13,7 +14,7 @@ from actions.ports import Clock
 from storage.channel import DirectChannel
 from storage.database import UnreadableError
 from storage.database_file import DatabaseFile
-from storage.engine import build_engine, driver_says, quick_check
+from storage.engine import build_engine, connect, driver_says, quick_check
 from storage.failures import is_disk_error, storage_error, translated
 from storage.guards import GUARDS
 from storage.migrate import migrate
@@ -44,13 +45,23 @@ class SqliteDatabase:
 
     def write_session(self) -> "SqliteWriteSession":
         """See `storage.database.Database.write_session`."""
-        return SqliteWriteSession(build_engine(self._file, busy_timeout=self._busy_timeout).connect(), self._file)
+        session = SqliteWriteSession(build_engine(self._file, busy_timeout=self._busy_timeout).connect(), self._file)
+        try:
+            self._file.sync_names()  # SQLite does so too, but takes no notice if it fails
+        except StorageError:
+            session.close()
+            raise
+        return session
 
     def read_session(self) -> "SqliteReadSession":
         """See `storage.database.Database.read_session`."""
         engine = build_engine(self._file, busy_timeout=self._busy_timeout, read_only=True)
         self._file.require_pinned()
         return SqliteReadSession(engine.connect(), self._file)
+
+    def watch(self) -> "SqliteWatch":
+        """See `storage.database.Database.watch`."""
+        return SqliteWatch(connect(self._file, busy_timeout=self._busy_timeout, read_only=True))
 
     def translated(self, error: BaseException) -> BaseException:
         """See `storage.database.Database.translated`."""
@@ -128,6 +139,29 @@ class SqliteReadSession:
     def close(self) -> None:
         """See `storage.database.ReadSession.close`."""
         self._connection.close()
+
+
+class SqliteWatch:
+    """See `storage.database.Watch`; looks at a number that every commit of another connection changes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._pause = threading.Event()
+        self._version = self._look()
+
+    def heard(self, *, within: float) -> bool:
+        """See `storage.database.Watch.heard`."""
+        self._pause.wait(within)
+        before, self._version = self._version, self._look()
+        return self._version != before
+
+    def close(self) -> None:
+        """See `storage.database.Watch.close`."""
+        self._connection.close()
+
+    def _look(self) -> int:
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
 
 class SqliteEvidence:

@@ -99,10 +99,10 @@ class Statements:
             self.failure = error
             raise
 
-    def _tell(self, statement: Statement, values: Values) -> None:
+    def _tell(self, statement: Statement, values: Values, *, once: bool = False) -> None:
         prepared, arguments = self._prepare(statement, values)
         try:
-            self._channel.tell(prepared.sql, arguments)
+            self._channel.tell(prepared.sql, arguments, once=once)
         except BaseException as error:
             self.failure = error
             raise

@@ -1,12 +1,14 @@
 """The store: one writer, a few readers, one database."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from actions.ports import Clock, Reader, Transaction
+from actions.ports import Clock, Publisher, Reader, Transaction
 from storage.database import Database
 from storage.databases import database_at
+from storage.news import News
 from storage.readers import Readers
 from storage.writer import Writer
 
@@ -17,6 +19,7 @@ class SqlStore:
     """See `actions.ports.Store`. Made by `open`."""
 
     def __init__(self, database: Database, *, queue: int) -> None:
+        self._database = database
         self._writer = Writer(database, limit=queue)
         self._readers = Readers(database)
         self._writer.start()
@@ -50,6 +53,16 @@ class SqlStore:
     async def read(self, query: Callable[[Reader], T]) -> T:
         """See `actions.ports.Store.read`."""
         return await self._readers.read(query)
+
+    @asynccontextmanager
+    async def telling(self, publisher: Publisher) -> AsyncIterator[None]:
+        """Until the block ends, have *publisher* called within a second of every commit of another process."""
+        news = News(self._database, publisher)
+        news.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(news.close)
 
     async def close(self) -> None:
         """Write what waits, then let go of the database."""

@@ -1,7 +1,6 @@
 """Everybody acts at once, in an order that chance decides: what was promised holds all the same."""
 
 import asyncio
-import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, MemoryKillFiles, Rig, Target, Touch
 
-PROVE = float(os.environ.get("OPERATOR_PROVE", "1"))
-"""Multiplies the number of rounds."""
 ITEMS = "abcdef"
 EACH = 2
 
@@ -157,11 +154,11 @@ def _tidy(rig: Rig, story: Story) -> Act:
     return act
 
 
-@pytest.mark.parametrize("seed", range(max(1, int(40 * PROVE))))
+@pytest.mark.parametrize("seed", range(40))
 async def test_in_memory(seed: int) -> None:
     await one_round(MemoryStore(), seed)
 
 
-@pytest.mark.parametrize("seed", range(max(1, int(3 * PROVE))))
+@pytest.mark.parametrize("seed", range(3))
 async def test_over_sqlite(sql_store: SqlStore, seed: int) -> None:
     await one_round(sql_store, 1_000 + seed)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -473,3 +475,30 @@ class TestWhatIsNotStored:
         rig = await Rig(store, MemoryKillFiles(), clock).start(execute=False)
 
         assert await mode(rig, "rack") is SafetyMode.OBSERVE
+
+
+class TestWhenAKillFileCannotBeRemoved:
+    async def test_a_kill_is_told_as_recorded_all_the_same(self, rig: Rig) -> None:
+        stuck = StuckKillFiles()
+
+        stopped = await safety_over(rig, kill_files=stuck).kill_switch(by=BO, reason="stop")
+
+        assert stopped.recorded
+        assert "cannot be removed (Read-only file system) and holds this host back" in stopped.problem
+        assert stuck.present() == ["kill-1"]
+
+    async def test_execute_says_that_it_holds_this_host_back(self, rig: Rig) -> None:
+        stuck = StuckKillFiles()
+        stuck.drop()
+
+        with pytest.raises(StorageError, match=r"The mode is execute. A kill file cannot be removed"):
+            await safety_over(rig, kill_files=stuck).set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
+
+        assert await mode(rig) is SafetyMode.EXECUTE
+
+
+class StuckKillFiles(MemoryKillFiles):
+    """Kill files on a disk that became read-only."""
+
+    def remove(self, names: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(names))

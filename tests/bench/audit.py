@@ -1,9 +1,11 @@
 """Reading the past: `audit verify` over all of it, and a digest over its last day."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from statistics import median
 from typing import Final
 
 from bot.digest_data import DigestOrder, gather
@@ -33,15 +35,17 @@ def _verified(plan: Plan) -> Row:
     path = with_lives(plan.folder / "lived.db", plan.many(LIVES))
     rows = verify(url(path), []).rows
 
-    def once() -> None:
+    rates, walls = list[float](), list[float]()
+    for _ in range(plan.rounds):
+        # One thread that only computes: what others do on this machine is not to count.
+        began, began_at = time.process_time(), time.perf_counter()
         found = verify(url(path), [])
+        rates.append(rows / (time.process_time() - began))
+        walls.append(rows / (time.perf_counter() - began_at))
         if not found.ok:
             raise RuntimeError(f"the log is not in order: {found.problems}")
-
-    rates = Spread([rows / seconds(once) for _ in range(plan.rounds)])
-    return at_least(
-        "audit verify", rates, 100_000, "rows/s", detail=f"{rows:,} rows of whole lifecycles, tables compared"
-    )
+    detail = f"{median(walls):,.0f}/s by the clock; {rows:,} rows of whole lifecycles, tables compared"
+    return at_least("audit verify", Spread(rates), 100_000, "rows per second of one core", detail=detail)
 
 
 def _digested(plan: Plan) -> Row:

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -14,7 +14,7 @@ from tests.bench.load import Clicks, Sent, many_at_once, one_at_a_time
 from tests.bench.machine import Helper, helper, pinned
 from tests.bench.plan import Plan
 from tests.bench.raw import Raw
-from tests.bench.rounds import Rounds, Spread, percentile, taken_in_turns
+from tests.bench.rounds import Rounds, Spread, alternated, percentile, taken_in_turns
 from tests.bench.table import Row, at_least, at_most
 
 SERVER: Final = 0
@@ -57,24 +57,21 @@ class Ours:
     database: Path
     clicks: Clicks
     address: str = ""
-    began: Sequence[float] = ()
-    """Seconds from the answer to the effect, for the clicks made last."""
+    effects: list[float] = field(default_factory=list)
+    """Seconds from the answer to the effect, for each click that was made alone."""
 
     def __post_init__(self) -> None:
         """Wait until it is up."""
         self.address = self.bot.said()
 
-    def one_by_one(self, count: int) -> list[Sent]:
-        """Make clicks, each once the one before has run and its result is stored."""
+    def one_by_one(self, count: int) -> Iterator[float]:
+        """Make a click, and yield how long it took once it has run and its result is stored."""
         offered = self.bot.ask(propose=count)
         requests = [self.clicks.signed(value, at=time.time()) for *_, value in offered]
-        sent = []
-        for click, (number, *_) in zip(one_at_a_time(self.address, requests), offered, strict=True):
-            sent.append(click)
+        for click, (number, item, _) in zip(one_at_a_time(self.address, requests), offered, strict=True):
             self._wait_for([number])
-        begun = self.bot.ask(begun=True)
-        self.began = [begun[item] - click.answered for click, (_, item, _) in zip(sent, offered, strict=True)]
-        return sent
+            self.effects.append(self.bot.ask(begun=True)[item] - click.answered)
+            yield click.seconds
 
     def all_at_once(self, count: int) -> list[Sent]:
         """Make clicks, 64 at a time."""
@@ -102,9 +99,10 @@ class Theirs:
     address: str
     clicks: Clicks
 
-    def one_by_one(self, count: int) -> list[Sent]:
-        """Make clicks, one after the other."""
-        return list(one_at_a_time(self.address, self._requests(count)))
+    def one_by_one(self, count: int) -> Iterator[float]:
+        """Make a click, and yield how long it took."""
+        for click in one_at_a_time(self.address, self._requests(count)):
+            yield click.seconds
 
     def all_at_once(self, count: int) -> list[Sent]:
         """Make clicks, 64 at a time."""
@@ -115,22 +113,23 @@ class Theirs:
 
 
 def _one_at_a_time(plan: Plan, ours: Ours, tuned: Theirs, stock: Theirs, raw: Raw) -> Iterator[Row]:
-    few, many, effects = plan.many(20, least=2), plan.many(100, least=2), Rounds()
-
-    def ours_and_effect() -> float:
-        sent = ours.one_by_one(few)
-        effects.add(begun=median(ours.began), late=percentile(ours.began, 0.95))
-        return _middle(sent)
-
-    found = taken_in_turns(
-        plan.rounds,
-        {
-            "ours": ours_and_effect,
-            "tuned": lambda: _middle(tuned.one_by_one(many)),
-            "stock": lambda: _middle(stock.one_by_one(few)),
-            "commit": lambda: raw.commits(many),
-        },
-    )
+    count, found, effects = plan.many(25, least=2), Rounds(), Rounds()
+    for _ in range(plan.rounds + 1):
+        ours.effects.clear()
+        # Click by click in turn: who comes back after a pause is treated otherwise by the machine than who never rests.
+        taken = alternated(
+            count,
+            {
+                "ours": ours.one_by_one(count),
+                "tuned": tuned.one_by_one(count),
+                "stock": stock.one_by_one(count),
+                "commit": raw.commits(count),
+            },
+        )
+        found.add(**{name: median(values) for name, values in taken.items()})
+        effects.add(begun=median(ours.effects), late=percentile(ours.effects, 0.95))
+    for rounds in (found, effects):
+        rounds.forget_first()
     may = Spread([one + 2 * two for one, two in zip(found.of("tuned").values, found.of("commit").values, strict=True)])
     detail = ", ".join(f"{name} {found.of(name).median * 1e3:.2f} ms" for name in ("ours", "tuned", "stock", "commit"))
     what = "signed click → 200, durable, one at a time"
@@ -157,7 +156,3 @@ def _many(plan: Plan, ours: Ours, tuned: Theirs) -> Iterator[Row]:
     tail, floor = tails.of("Ours"), tails.of("Theirs")
     slow = f"{tail.median * 1e3:.0f} ms against {floor.median * 1e3:.0f} ms"
     yield at_most(f"{what}: 99th percentile", tail.over(floor), 3, "x tuned Bolt", detail=slow)
-
-
-def _middle(sent: Sequence[Sent]) -> float:
-    return median(click.seconds for click in sent)

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.bench.history import url, with_pending
+from tests.bench.history import url
 from tests.bench.machine import compiled
 from tests.bench.plan import Plan
+from tests.bench.raw import with_pending
 from tests.bench.rounds import seconds, taken_in_turns
 from tests.bench.table import Row, at_most, told
 

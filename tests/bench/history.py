@@ -3,22 +3,19 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from actions.ports import Transaction
-from actions.transitions import bear
 from bot.system import SystemClock
 from storage.chain import GENESIS
 from storage.columns import microseconds
 from storage.store import SqlStore
-from tests.factories import a_proposal
-from tests.rig import AGENT, MemoryKillFiles, Rig
+from tests.rig import MemoryKillFiles, Rig
 
-_AT_ONCE: Final = 500
+_LIVES: Final = 50
+"""How many at once: an attempt may begin for 2 s after its target was read, however busy the machine is."""
 _YEAR: Final = timedelta(days=365)
 _EVENTS: Final = ("proposed", "validated", "approved", "executing", "completed")
 _DATA: Final = '{"row":"' + "4f" * 32 + '","status":"validated","version":2,"why":"' + "x" * 80 + '"}'
@@ -46,26 +43,13 @@ def with_lives(path: Path, count: int) -> Path:
 
     async def live() -> None:
         rig, store = await rig_over(url(path))
-        for some in _shares(count):
+        for first in range(0, count, _LIVES):
+            some = range(first, min(count, first + _LIVES))
             approved = await asyncio.gather(*(rig.approved(f"item {item}") for item in some))
             await asyncio.gather(*(rig.executor.execute_proposal(proposal_id) for proposal_id in approved))
         await store.close()
 
     asyncio.run(live())
-    return path
-
-
-def with_pending(path: Path, count: int) -> Path:
-    """Have *count* actions proposed."""
-
-    async def propose() -> None:
-        rig, store = await rig_over(url(path))
-        epoch = (await rig.safety.control()).epoch
-        for some in _shares(count):
-            await store.write(lambda tx, some=some: _bear(tx, rig, epoch, some))  # type: ignore[misc] # bound now
-        await store.close()
-
-    asyncio.run(propose())
     return path
 
 
@@ -90,25 +74,3 @@ def with_past(path: Path, rows: int) -> Path:
 async def _emptied(path: Path) -> None:
     store = await asyncio.to_thread(SqlStore.open, url(path), clock=SystemClock())
     await store.close()
-
-
-def _shares(count: int) -> Iterator[range]:
-    for first in range(0, count, _AT_ONCE):
-        yield range(first, min(count, first + _AT_ONCE))
-
-
-def _bear(tx: Transaction, rig: Rig, epoch: int, items: range) -> None:
-    definition, now = rig.registry.get("rack.touch"), rig.clock.now()
-    for item in items:
-        draft = a_proposal(
-            source_key=f"touch:{item}",
-            action_name=definition.name,
-            definition_hash=definition.definition_hash,
-            parameters={"item": f"item {item}", "mark": ""},
-            subject="rack",
-            target=f"item {item}",
-            proposed_at=now,
-            expires_at=now + _YEAR,
-            epoch=epoch,
-        )
-        bear(tx, draft, by=AGENT, at=now)

@@ -13,10 +13,10 @@ from actions.safety import BATCH
 from bot.system import SystemClock, SystemEntropy
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
-from tests.bench.history import copied, rig_over, url, with_lives, with_pending
+from tests.bench.history import copied, rig_over, url
 from tests.bench.machine import helper
 from tests.bench.plan import Plan
-from tests.bench.raw import Raw
+from tests.bench.raw import Raw, with_pending
 from tests.bench.rounds import Rounds, Spread
 from tests.bench.table import Row, at_most
 from tests.rig import ANN, Rig
@@ -25,6 +25,8 @@ T = TypeVar("T")
 PENDING: Final = 100_000
 _RUNNING: Final = 300
 """How many approved actions another process has before it when the kill comes."""
+_EFFECT: Final = "0.3"
+"""Seconds that each of them takes; 32 run at once, so that some are left when the kill comes."""
 _AFTERWARDS: Final = 1.5
 """Seconds in which it is watched then."""
 
@@ -50,11 +52,10 @@ class Watched:
 def measure(plan: Plan) -> Iterator[Row]:
     """Return the lines about the kill switch."""
     many = plan.many(PENDING)
-    template = with_pending(with_lives(plan.folder / "pending.db", 1), many)
-    rounds = Rounds()
+    template = with_pending(plan.folder / "pending.db", many)
+    few, rounds = _few(plan), Rounds()
     for number in range(min(plan.rounds, 3)):
         _one_round(plan, template, many, rounds, number)
-    few = _few(plan)
     name = f"kill with {many:,} pending"
     detail = (
         f"{rounds.of('barrier').median * 1e3:.2f} ms, kill file included; with none pending {few.median * 1e3:.2f} ms"
@@ -79,7 +80,7 @@ def _one_round(plan: Plan, template: Path, many: int, rounds: Rounds, number: in
     (state_dir := plan.folder / f"state {number}").mkdir(mode=0o700)
     barrier, whole = asyncio.run(_killed(url(ours), state_dir))
     with closing(Raw.over(plan.folder / f"commits {number}.db")) as raw:
-        commit = raw.commits(plan.many(200, least=5))
+        commit = median(raw.commits(plan.many(200, least=5)))
     floor = copied(template, plan.folder / "raw.db")
     with closing(Raw(floor)) as raw:
         backlog = raw.cancellations(range(2, many + 2), at_once=BATCH)
@@ -125,9 +126,9 @@ def _last_effect(plan: Plan, number: int) -> float:
 
 async def _killed_elsewhere(plan: Plan, folder: Path) -> tuple[float, list[float]]:
     rig, store = await rig_over(url(folder / "operator.db"))
-    await asyncio.gather(*(rig.approved(f"item {item}") for item in range(plan.many(_RUNNING, least=40))))
+    await asyncio.gather(*(rig.approved(f"item {item}") for item in range(plan.many(_RUNNING, least=100))))
     ledger = folder / "ledger"
-    with helper("tests.processes.worker", str(folder), "0", "0.01", bytecode=plan.bytecode, core=1):
+    with helper("tests.processes.worker", str(folder), "0", _EFFECT, bytecode=plan.bytecode, core=1):
         await asyncio.to_thread(_wait_for_an_effect, ledger)
         stopped = await rig.safety.kill_switch(by=ANN, reason="benchmark")
         returned = time.monotonic()

@@ -6,9 +6,8 @@ database with the same tables, indices and triggers.
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 from tests.bench.history import with_lives
@@ -24,6 +23,14 @@ _SHOWN: Final = (
     "VALUES (:kind, :ref, 1, '{}', 0, :at, :at, '', 'due') ON CONFLICT (kind, ref) WHERE state != 'delivered' "
     "DO UPDATE SET version = version + 1, due_at = excluded.due_at, attempts = 0, error = '', state = 'due'"
 )
+_UNTOUCHED: Final[Values] = {
+    **dict.fromkeys(("approved_at", "approval_expires_at", "owner", "lease_until", "outcome")),
+    "status": "proposed",
+    "version": 1,
+    "attempts": 0,
+    "fence": 0,
+    "detail": "",
+}
 _STEPS: Final = (
     ("proposed", "validated"),
     ("validated", "approved"),
@@ -53,14 +60,15 @@ class Raw:
         """Let go of the file."""
         self._connection.close()
 
-    def commits(self, count: int) -> float:
-        """Return the median seconds that one line of the audit log takes to become durable."""
+    def commits(self, count: int) -> Iterator[float]:
+        """Yield the seconds that one line of the audit log takes to become durable."""
 
         def one() -> None:
             with self._transaction():
                 self._audit()
 
-        return median(seconds(one) for _ in range(count))
+        for _ in range(count):
+            yield seconds(one)
 
     def lifecycles(self, count: int) -> float:
         """Return how many actions a second are proposed, validated, approved, claimed and ended: five transactions."""
@@ -75,12 +83,15 @@ class Raw:
 
     def propose(self) -> int:
         """Add a proposal and return its number."""
-        self._id += 1
-        own = dict.fromkeys(("token", "source_key", "target"), f"{self._id}-bench")
         with self._transaction():
-            self._insert("proposals", {**own, "id": self._id, "status": "proposed", "version": 1})
-            self._audit()
-        return self._id
+            return self._propose()
+
+    def propose_all(self, count: int) -> range:
+        """Add proposals, all at once, and return their numbers."""
+        with self._transaction():
+            for _ in range(count):
+                self._propose()
+        return range(self._id - count + 1, self._id + 1)
 
     def approvals(self, count: int) -> float:
         """Return how many approvals a second are committed, one by one."""
@@ -104,6 +115,13 @@ class Raw:
                         self._move(proposal_id, "proposed", "cancelled")
 
         return seconds(all_of_them)
+
+    def _propose(self) -> int:
+        self._id += 1
+        own = dict.fromkeys(("token", "source_key", "target"), f"{self._id}-bench")
+        self._insert("proposals", {**own, **_UNTOUCHED, "id": self._id})
+        self._audit()
+        return self._id
 
     def _step(self, proposal_id: int, before: str, after: str) -> None:
         with self._transaction():
@@ -142,6 +160,13 @@ class Raw:
     def _template(self, table: str) -> Values:
         cursor = self._connection.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1")  # noqa: S608 - our own names
         return dict(zip((name for name, *_ in cursor.description), cursor.fetchone(), strict=True))
+
+
+def with_pending(path: Path, count: int) -> Path:
+    """Make a database at *path* in which one action has run, and *count* are proposed."""
+    with closing(Raw.over(path)) as raw:
+        raw.propose_all(count)
+    return path
 
 
 def _insert(table: str, row: Values) -> str:

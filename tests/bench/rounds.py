@@ -3,7 +3,7 @@
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -53,22 +53,36 @@ class Rounds:
         """Return one figure's rounds."""
         return Spread(self.found[name])
 
+    def forget_first(self) -> None:
+        """Leave out the round in which everything was done for the first time."""
+        for values in self.found.values():
+            del values[0]
+
     def add(self, **figures: float) -> None:
         """Note figures of this round."""
         for name, value in figures.items():
             self.found[name].append(value)
 
 
+def alternated(count: int, contestants: Mapping[str, Iterator[float]], *, seed: int = 1) -> Mapping[str, list[float]]:
+    """Take *count* figures from each contestant, one at a time, in an order that changes."""
+    chance, found = random.Random(seed), {name: list[float]() for name in contestants}
+    order = list(contestants)
+    for _ in range(count):
+        chance.shuffle(order)
+        for name in order:
+            found[name].append(next(contestants[name]))
+    return found
+
+
 def taken_in_turns(count: int, contestants: Mapping[str, Callable[[], float]], *, seed: int = 1) -> Rounds:
     """Measure every contestant once a round, in an order that changes, after a round that does not count."""
-    chance, rounds = random.Random(seed), Rounds()
-    for measure in contestants.values():
-        measure()
-    for _ in range(count):
-        order = list(contestants)
+    chance, rounds, order = random.Random(seed), Rounds(), list(contestants)
+    for _ in range(count + 1):
         chance.shuffle(order)
         for name in order:
             rounds.add(**{name: contestants[name]()})
+    rounds.forget_first()
     return rounds
 
 

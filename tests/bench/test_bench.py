@@ -18,6 +18,7 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bytecode")
 
 
+@pytest.mark.timeout(240)  # each starts processes of its own, which on a busy machine takes its time
 @pytest.mark.parametrize("name", sorted(GROUPS.keys() - ELSEWHERE))
 def test_every_group_measures_something_of_each_of_its_lines(name: str, tmp_path: Path, bytecode: Path) -> None:
     rows = list(GROUPS[name](Plan(folder=tmp_path, bytecode=bytecode, rounds=1, scale=0.002)))

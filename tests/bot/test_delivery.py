@@ -19,7 +19,6 @@ from bot.slack_errors import LONGEST_WAIT
 from bot.workspace.faults import ANY_METHOD, Fault, FaultKind
 from bot.workspace.records import Json, Message
 from tests.bot.posting import CARD, RESULT, Board, Post, posting
-from tests.bot.prove import cases
 
 POST, UPDATE = "chat.postMessage", "chat.update"
 LOST: Final = {
@@ -164,7 +163,7 @@ async def test_with_everything_failing_at_random_each_card_is_there_once_and_is_
         replace(fault, kind=FaultKind.RESET if fault.kind is FaultKind.HANG else fault.kind) for fault in LOST.values()
     ]
     faults.append(Fault(kind=FaultKind.RATE_LIMITED, retry_after="3"))
-    for step in range(cases(300)):
+    for step in range(300):
         await post.show(str(chance.randint(1, 3 + step // 8)), f"state {step}")
         if chance.random() < 0.5:
             post.workspace.faults.script(chance.choice(methods), chance.choice(faults))

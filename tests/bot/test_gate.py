@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from actions.errors import ConfigurationError, StorageError
-from bot.gate import MOST_BYTES, RecentSignatures, SlackGate
+from bot.gate import LINES_PER_MINUTE, MOST_BYTES, RecentSignatures, SlackGate
 from tests.bot.forged_requests import (
     BODY,
     MANGLINGS,
@@ -254,9 +254,24 @@ async def test_nothing_forged_replayed_or_mangled_passes_breaks_anything_or_fill
 
     assert slack.behind.scopes == []
     assert {status for status in answers if not 400 <= status < 500} == set()
-    assert len(caplog.messages) == len(forged)
+    assert 0 < len(caplog.messages) <= len(forged)
     assert max(len(text.encode()) for text in caplog.messages) <= 200
     assert all(text.isascii() and text.isprintable() for text in caplog.messages)
+
+
+async def test_of_a_flood_the_log_says_how_much_it_was_and_no_more(
+    slack: Entrance, caplog: pytest.LogCaptureFixture
+) -> None:
+    unsigned = Sent(headers=[])
+    for _ in range(LINES_PER_MINUTE + 30):
+        await slack.answer(unsigned)
+    assert len(caplog.messages) == LINES_PER_MINUTE
+    slack.clock.advance(60)
+    await slack.answer(unsigned)
+    await slack.answer(unsigned)
+
+    assert caplog.messages[-2].endswith("from 127.0.0.1; 30 more were refused without a word")
+    assert caplog.messages[-1].endswith("from 127.0.0.1")
 
 
 async def test_a_proxy_cannot_write_into_the_log(slack: Entrance, caplog: pytest.LogCaptureFixture) -> None:

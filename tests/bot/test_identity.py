@@ -313,3 +313,5 @@ async def test_nobody_waits_more_than_a_second_for_a_group(workspace: Workspace,
 
     assert (standing.active, standing.known) == (False, False)
     assert "did not say in time" in standing.problem
+    workspace.release.set()
+    assert (await grouped.standing(ANN)).groups == frozenset({"S1"}), "the question went on, and was answered"

@@ -146,7 +146,8 @@ async def test_two_people_approve_high_risk_and_one_person_counts_once(bot: Bot)
 
     await bot.press(card, APPROVE, by="ann")
     await bot.press(card, APPROVE, by="ann")
-    assert "You have approved action 1 already; it needs one more person." in await bot.told("ann")
+    twice = "You have approved action 1 already, and each person counts once; it needs 1 more approval."
+    assert twice in await bot.told("ann")
     assert bot.target.ledger["a"] == 0
     await bot.press(card, APPROVE, by="bo")
 

@@ -26,7 +26,6 @@ from bot.payloads import (
     ViewClosed,
     ViewSubmission,
 )
-from tests.bot.prove import cases
 
 TOKEN: Final = "0c1d" * 8
 PARAMS_HASH: Final = "4f" * 32
@@ -260,7 +259,7 @@ def test_a_button_value_is_read_back_and_fits(number: int, token: str) -> None:
     assert ProposalRef(p=number).compact() == f'{{"p":{number}}}'
 
 
-@settings(max_examples=cases(300))
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(RECORDED)), st.data())
 def test_any_part_may_be_anything_and_the_answer_is_ours(name: str, data: st.DataObject) -> None:
     payload = recorded(name)

@@ -97,7 +97,7 @@ async def test_the_first_of_two_approvals_says_that_more_are_needed(bot: Bot) ->
     _, again = await bot.type(f"approve {proposal_id}", by="ann")
 
     assert first == "Your approval of action 1 counts; more people are needed. See its card."
-    assert again == "You have approved action 1 already; it needs one more person."
+    assert again == "You have approved action 1 already, and each person counts once; it needs 1 more approval."
     assert bot.target.ledger["a"] == 0
 
 

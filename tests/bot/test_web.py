@@ -2,7 +2,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -17,14 +17,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from actions import errors
-from actions.agent.intake import Intake
+from actions.agent.intake import Intake, Receipt, Submission
 from actions.errors import OperatorError, OverloadedError, StorageError
 from actions.models import ActionStatus, SafetyMode
 from actions.ports import Clock, KillFiles, Store
+from bot.api import AT_ONCE, WAITING, Taker
 from bot.problem_documents import status_of
 from bot.request_guards import MAX_BODY
 from bot.settings import Limits, Settings
 from bot.web import build_web
+from tests.bot.submitted import a_body, recommending
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, MemoryKillFiles, Rig
@@ -34,40 +36,11 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 DIAGNOSES = "/api/v1/diagnoses"
 
 
-def a_body(**over: Any) -> dict[str, Any]:
-    return {
-        "subject": "rack",
-        "target": "rack",
-        "source": "monitor",
-        "timeline": "12:00 it broke",
-        "affected_components": ["one"],
-        "metric_readings": {"load": "9"},
-        "primary_diagnosis": "it is broken",
-        "confidence": "certain",
-        "supporting_evidence": ["it says so"],
-        "alternatives_considered": [],
-        "recommended_action": "touch it",
-        "action_commands": [],
-        "severity": "Warning",
-        "risks": [],
-        "recommended_actions": [recommending("a")],
-    } | over
-
-
-def recommending(item: str, action: str = "rack.touch", **parameters: Any) -> dict[str, Any]:
-    return {
-        "action_name": action,
-        "parameters": {"item": item} | parameters,
-        "reason": "because",
-        "expected_outcome": "touched",
-    }
-
-
 @dataclass
 class Parts:
     settings: Settings
     store: Store
-    intake: Intake
+    intake: Taker
     kill_files: KillFiles
     clock: Clock
 
@@ -373,6 +346,32 @@ async def test_a_flood_is_held_back_and_told_when_to_come_again() -> None:
     assert taken == [202, 202]
     require_problem(refused, 429)
     assert again.status_code == 202
+
+
+async def test_few_diagnoses_are_taken_in_at_once_some_wait_in_order_and_the_rest_is_told_to_come_again() -> None:
+    world = await build(limits=Limits(diagnoses_per_minute=1_000))
+    busy, order, released = list[str](), list[str](), asyncio.Event()
+
+    class Slow:
+        async def submit(self, submission: Submission) -> Receipt:
+            busy.append(submission.target)
+            assert len(busy) <= AT_ONCE
+            await released.wait()
+            busy.remove(submission.target)
+            order.append(submission.target)
+            return await world.parts.intake.submit(submission)
+
+    app, most = build_web(replace(world.parts, intake=Slow()), None), AT_ONCE + WAITING
+    async with world.client(app) as client, asyncio.TaskGroup() as together:
+        tasks = [
+            together.create_task(client.post(DIAGNOSES, json=a_body(target=f"t{number}"))) for number in range(most + 5)
+        ]
+        refused = [await task for task in tasks[most:]]
+        released.set()
+
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(429, "1")}
+    assert [task.result().status_code for task in tasks[:most]] == [202] * most
+    assert order == [f"t{number}" for number in range(most)]
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,12 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         Bug(
             module="actions.decisions",
             old="if not tx.insert_approval(approval):",
-            new="again = not tx.insert_approval(approval)\n        if again and proposal.required_approvals < 2:",
+            new="if not tx.insert_approval(approval) and proposal.id < 0:",
         ),
         Bug(
             module="actions.decisions",
-            old="enough = not still_missing(tx, self.policy, proposal)\n",
-            new="enough = again or not still_missing(tx, self.policy, proposal)\n",
+            old="enough = not still_missing(tx, self.policy, proposal)",
+            new="enough = proposal.version > proposal.required_approvals",
         ),
     ),
     "identities counted as people": (
@@ -95,6 +95,20 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="            give(answers)\n            self._session.commit()\n",
         ),
     ),
+    "goes on after a failed sync": (
+        Bug(
+            module="storage.writer",
+            old="            self._disk_failed = StorageError(str(self._database.translated(error)))\n",
+            new='            log.error("that was the disk", exc_info=error)\n',
+        ),
+    ),
+    "no answer taken for not sent": (
+        Bug(
+            module="actions.subjects.transport",
+            old="            raise OutcomeUnknownError(endpoint, _detail(error)) from error\n",
+            new="            raise NotSentError(endpoint, _why(error), _detail(error)) from error\n",
+        ),
+    ),
     "send before claim": (
         Bug(
             module="actions.executor",
@@ -113,7 +127,7 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
     ),
     "decided on what was read before": (
-        # The upstream way: look, think, then write what follows from what was seen.
+        # Look, think, then write what follows from what was seen: the commonest way to run something twice.
         Bug(
             module="actions.executor",
             old="self._attempts.claim(tx, proposal_id, ready, self._clock.now())",
@@ -131,14 +145,29 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
         Bug(
             module="storage.proposals",
-            old="""        _P.status == bindparam("old_status"),
-        _P.version == bindparam("old_version"),
-        _P.fence == bindparam("old_fence"),
-""",
-            new="""        or_(_P.id > 0, _P.status == bindparam("old_status")),
-        or_(_P.id > 0, _P.version == bindparam("old_version")),
-        or_(_P.id > 0, _P.fence == bindparam("old_fence")),
-""",
+            old="if current is None or _guard(current) != _guard(proposal):",
+            new="if current is None:",
+        ),
+    ),
+    "the wrong winner is named": (
+        Bug(
+            module="actions.decisions",
+            old="return decided[-1] if decided else None",
+            new="return decided[0] if decided else None",
+        ),
+    ),
+    "a kill that does not list what runs": (
+        Bug(
+            module="actions.safety",
+            old="statuses=(EXECUTING, UNKNOWN), subject=subject",
+            new="statuses=(UNKNOWN,), subject=subject",
+        ),
+    ),
+    "the same click is taken anew": (
+        Bug(
+            module="actions.decisions",
+            old="earlier = tx.inbox(ask.by.key)",
+            new="earlier = None if proposal.version else tx.inbox(ask.by.key)",
         ),
     ),
     "the kill file is not looked at": (
@@ -174,6 +203,126 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="if self._clock.now().timestamp() - int(timestamp) > TOLERANCE:",
         ),
     ),
-    "header of a stranger in the log": (Bug(module="bot.gate", old="ascii(client[0])[1:46])", new="client[0])"),),
+    "audit in its own transaction": (
+        Bug(
+            module="storage.audit",
+            old="        self._tell(_APPEND, values)\n",
+            new=(
+                '        self._channel.tell("COMMIT", {})\n'
+                '        self._channel.tell("BEGIN", {})\n'
+                "        self._tell(_APPEND, values)\n"
+            ),
+        ),
+    ),
+    "kill in several transactions": (
+        Bug(
+            module="actions.safety",
+            old="            in_flight = await self._store.write(\n",
+            new="""            await self._store.write(
+                lambda tx: [
+                    transition(
+                        tx,
+                        KILL,
+                        one,
+                        by=by,
+                        at=self._clock.now(),
+                        changes={"reason_code": ReasonCode.KILL_SWITCH},
+                        data={"reason_code": ReasonCode.KILL_SWITCH.value},
+                    )
+                    for one in tx.proposals(statuses=KILL.sources, limit=BATCH)
+                ]
+            )
+            in_flight = await self._store.write(
+""",
+        ),
+    ),
+    "kill file lifted before the commit": (
+        Bug(
+            module="actions.safety",
+            old="        file = self._drop_kill_file()\n        try:\n",
+            new=(
+                "        file = self._drop_kill_file()\n"
+                "        self._kill_files.remove([file] if file else [])\n"
+                "        try:\n"
+            ),
+        ),
+    ),
+    "run again after a crash": (
+        Bug(
+            module="actions.lifecycle",
+            old='LOSE_LEASE = _row("T15", {EXECUTING}, UNKNOWN,',
+            new='LOSE_LEASE = _row("T15", {EXECUTING}, APPROVED,',
+        ),
+        Bug(
+            module="actions.attempt",
+            old="if proposal.status is not APPROVED or proposal.attempts:",
+            new="if proposal.status is not APPROVED:",
+        ),
+    ),
+    "found in part is not found": (
+        Bug(
+            module="actions.attempt",
+            old="some = happened is Happened.PARTLY or any(",
+            new="some = any(",
+        ),
+    ),
+    "header of a stranger in the log": (
+        Bug(
+            module="bot.gate",
+            old='ascii((scope.get("client") or ("unknown",))[0])[1:-1][:45]',
+            new='scope["client"][0]',
+        ),
+    ),
+    "only < is escaped": (
+        Bug(module="bot.views.plain", old='{"&": "&amp;", "<": "&lt;", ">": "&gt;"}', new='{"<": "&lt;"}'),
+    ),
+    "text that is parsed": (
+        Bug(
+            module="bot.views.blocks",
+            old='{"type": "plain_text", "text": value, "emoji": False}',
+            new='{"type": "mrkdwn", "text": value}',
+        ),
+    ),
+    "invisible characters as they are": (
+        Bug(
+            module="bot.views.plain",
+            old='seen = char == "\\n" or (char.isprintable() and char not in _BLANK and marks <= _MOST_MARKS)',
+            new="seen = char not in _BLANK and marks <= _MOST_MARKS",
+        ),
+    ),
+    "parameters cut without a word": (
+        Bug(
+            module="bot.views.card",
+            old="if not shows(render_parameters(proposal.parameters), proposal.parameters):",
+            new="if not proposal.parameters and not shows(render_parameters({}), {}):",
+        ),
+    ),
+    "head not held against the witness": (
+        Bug(
+            module="storage.audit_replay",
+            old="if (checkpoint.seq, checkpoint.head, checkpoint.count) == (self._last, self._head, self.rows):",
+            new="if checkpoint.seq == self._last:",
+        ),
+    ),
+    "control rows not compared": (
+        Bug(module="storage.audit_verify", old="    _compare_control(evidence, trail, problems)\n", new=""),
+    ),
+    "approvals not compared": (
+        Bug(module="storage.audit_verify", old="    _compare_approvals(evidence, trail, problems)\n", new=""),
+    ),
+    "hashes not computed again": (
+        Bug(
+            module="storage.audit_replay",
+            old="is_whole = link(seq, at, proposal_id, event, actor, via, data, prev) == hash_",
+            new="is_whole = bool(link(seq, at, proposal_id, event, actor, via, data, prev))",
+        ),
+    ),
+    "sleep in the writer": (
+        Bug(
+            module="storage.writer",
+            old="            value = request.work(transaction)\n",
+            new="            __import__('time').sleep(0.05)\n            value = request.work(transaction)\n",
+        ),
+    ),
 }
-"""By name. `audit in its own transaction` and `sleep in the writer` belong here too."""
+"""By name."""

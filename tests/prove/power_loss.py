@@ -7,16 +7,24 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
 from tests.prove.power_images import IMAGES_EACH, judged
 from tests.prove.proof import Outcome, Proof, Trial
+from tests.prove.race_parts.databases import memory_folder
 from tests.prove.shim.build import built, environment
 
 ROUNDS: Final = 70
 """Of a recording; enough for SQLite to move a full journal into the database on its own."""
 _ENOUGH_TO_SEE: Final = 4 * IMAGES_EACH
-_NEEDED: Final = ("acknowledged", "effects begun", "changes not synced", "torn or reordered", "kill files held")
+_NEEDED: Final = (
+    "audit lines acknowledged",
+    "effects begun",
+    "changes not synced",
+    "torn or reordered",
+    "kill files held",
+)
 
 
 def run(trial: Trial) -> Outcome:
@@ -26,10 +34,10 @@ def run(trial: Trial) -> Outcome:
     images = [IMAGES_EACH] * (trial.count // IMAGES_EACH) + [trial.count % IMAGES_EACH] * (
         trial.count % IMAGES_EACH > 0
     )
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
+    with memory_folder() as folder, ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
         judging: list[Future[tuple[list[str], Counter[str]]]] = [
-            pool.submit(judged, trial.folder, number, f"{trial.seed}/{number}", images[number])
-            for number in _recorded(trial, len(images))
+            pool.submit(judged, folder, number, f"{trial.seed}/{number}", images[number])
+            for number in _recorded(folder, trial.seed, len(images))
         ]
         for future in as_completed(judging):
             violations, seen = future.result()
@@ -43,11 +51,11 @@ def run(trial: Trial) -> Outcome:
     return outcome
 
 
-def _recorded(trial: Trial, count: int) -> Iterator[int]:
-    command = [sys.executable, "-m", "tests.prove.power_recorder", str(trial.folder), str(trial.seed)]
+def _recorded(folder: Path, seed: int, count: int) -> Iterator[int]:
+    command = [sys.executable, "-m", "tests.prove.power_recorder", str(folder), str(seed)]
     with subprocess.Popen(  # noqa: S603 - our own module
         [*command, str(count), str(ROUNDS)],
-        env=environment(built(trial.folder)),
+        env=environment(built(folder)),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

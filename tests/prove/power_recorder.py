@@ -35,6 +35,8 @@ STATE: Final = "var/state"
 WITNESS: Final = "var/state/witness"
 ITEMS: Final = 12
 LOCKED_EVERY: Final = 30
+BUSY: Final = 0.5
+"""Seconds; a kill while the database is locked waits as long."""
 
 
 class MarkedTarget(Target):
@@ -148,7 +150,7 @@ class Script:
         self._rig = self._opened()
 
     def _opened(self) -> Rig:
-        store = SqlStore.open(f"sqlite:///{self._root / DATABASE}", clock=self._clock, busy_timeout=0.02)
+        store = SqlStore.open(f"sqlite:///{self._root / DATABASE}", clock=self._clock, busy_timeout=BUSY)
         kill_files = DirectoryKillFiles(self._root / STATE, entropy=CountingEntropy(prefix=str(self._chance.random())))
         if not (self._root / STATE).exists():
             kill_files.remove([kill_files.drop()])

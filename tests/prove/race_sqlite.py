@@ -6,12 +6,10 @@ from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.race_parts.databases import sqlite
 from tests.prove.race_parts.races import race
 
-EACH: Final = 4_000
-
 
 def run(trial: Trial) -> Outcome:
     """Race."""
-    return race(trial, sqlite(), EACH)
+    return race(trial, sqlite(), width=8)
 
 
 PROOF: Final = Proof(
@@ -30,6 +28,8 @@ PROOF: Final = Proof(
             "stale fence accepted",
             "send before claim",
             "answered before the commit",
+            "the same click is taken anew",
+            "the wrong winner is named",
         ),
         3_000,
     ),

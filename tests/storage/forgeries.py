@@ -1,26 +1,120 @@
 """Ways to forge the past: each changes one thing, as someone would who knows the tables."""
 
+import json
 import random
 import sqlite3
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
 
+import psycopg
+
+from actions.lifecycle import STATUS_EVENTS
+from actions.models import Checkpoint
 from storage.chain import link
+from storage.columns import from_microseconds
+from storage.guards import GUARDS
+from storage.row_digest import RowDigest
+from storage.tables import PROPOSALS
 
 COLUMNS = ("seq", "at", "proposal_id", "event", "actor", "via", "data", "prev", "hash")
+TABLES: Final = ("audit", "proposals", "approvals", "records", "control")
+APPROVAL_IDS: Final = "SELECT id FROM approvals ORDER BY id"
+_ROW: Final = RowDigest(PROPOSALS, left_out={"lease_until"})
 
-Forgery = Callable[[sqlite3.Connection, random.Random], None]
+
+class Editor(Protocol):
+    """Somebody's connection to the tables, with nothing in its way."""
+
+    place: str
+    """The pseudo-column that tells one row of a table from another."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run one statement, with a ? for each value; return its rows."""
+        ...
+
+    def columns(self, table: str) -> list[str]:
+        """Return the names of a table's columns."""
+        ...
 
 
-def rechain(connection: sqlite3.Connection, first: int = 1) -> None:
-    """Make the log hang together again from line *first* on."""
-    lines = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM audit ORDER BY seq").fetchall()  # noqa: S608 - our own names
+class SqliteEditor:
+    """See `Editor`."""
+
+    place = "rowid"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """See `Editor.execute`."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def columns(self, table: str) -> list[str]:
+        """See `Editor.columns`."""
+        return [name for _, name, *_ in self.execute(f"PRAGMA table_info({table})")]
+
+
+class PostgresqlEditor:
+    """See `Editor`; for a superuser no trigger fires, but types and constraints still hold."""
+
+    place = "ctid"
+
+    def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        self._connection = connection
+        connection.execute("SET session_replication_role = replica")
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """See `Editor.execute`."""
+        cursor = self._connection.execute(sql.replace("?", "%s").encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def columns(self, table: str) -> list[str]:
+        """See `Editor.columns`."""
+        found = self._connection.execute(f"SELECT * FROM {table} LIMIT 0".encode()).description  # noqa: S608 - our own names
+        return [str(column.name) for column in found or ()]
+
+
+Forgery = Callable[[Editor, random.Random], None]
+
+
+@contextmanager
+def forging(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the tables of a file for editing, and cover the tracks afterwards."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        for name in GUARDS:
+            connection.execute(f"DROP TRIGGER {name}")
+        yield connection
+        for sql in GUARDS.values():
+            connection.execute(sql)
+        connection.execute("COMMIT")
+
+
+def checkpoints(editor: Editor) -> list[Checkpoint]:
+    """Return what the database keeps of what witnesses were told."""
+    rows = editor.execute("SELECT seq, head, count, at FROM checkpoints")
+    return [Checkpoint(seq=seq, head=head, count=count, at=from_microseconds(at)) for seq, head, count, at in rows]
+
+
+def content(editor: Editor) -> list[object]:
+    """Return all that must not be changed."""
+    return [editor.execute(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]  # noqa: S608 - our own names
+
+
+def rechain(editor: Editor, first: int = 1) -> None:
+    """Make the log hang together again from line *first* on, and the checkpoints in the database with it."""
+    lines = editor.execute(f"SELECT {', '.join(COLUMNS)} FROM audit ORDER BY seq")  # noqa: S608 - our own names
     prev = "0" * 64
     for seq, at, proposal_id, event, actor, via, data, *_, hash_ in lines:
         if seq >= first:
             hash_ = link(seq, at, proposal_id, event, actor, via, data, prev)  # noqa: PLW2901 - the forged one
-            connection.execute("UPDATE audit SET prev = ?, hash = ? WHERE seq = ?", (prev, hash_, seq))
+            editor.execute("UPDATE audit SET prev = ?, hash = ? WHERE seq = ?", (prev, hash_, seq))
         prev = hash_
+    hash_now = "SELECT hash FROM audit WHERE audit.seq = checkpoints.seq"
+    editor.execute(f"UPDATE checkpoints SET head = coalesce(({hash_now}), head)")  # noqa: S608 - our own names
 
 
 def other(value: Any, chance: random.Random) -> Any:
@@ -36,123 +130,139 @@ def other(value: Any, chance: random.Random) -> Any:
             return chance.choice(["x", 7, b"\xff"])
 
 
-def edit(connection: sqlite3.Connection, chance: random.Random, table: str, left_out: set[str]) -> None:
-    columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})") if name not in left_out]
-    column = chance.choice(columns)
-    rows = connection.execute(f'SELECT rowid, "{column}" FROM {table}').fetchall()  # noqa: S608 - our own names
-    rowid, value = chance.choice(rows)
-    connection.execute("PRAGMA ignore_check_constraints = 1")
-    connection.execute(f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?', (other(value, chance), rowid))  # noqa: S608 - our own names
+def edit(editor: Editor, chance: random.Random, table: str, left_out: set[str]) -> None:
+    column = chance.choice([name for name in editor.columns(table) if name not in left_out])
+    rows = editor.execute(f'SELECT {editor.place}, "{column}" FROM {table} ORDER BY 1')  # noqa: S608 - our own names
+    place, value = chance.choice(rows)
+    change = f'UPDATE {table} SET "{column}" = ? WHERE {editor.place} = ?'  # noqa: S608 - our own names
+    editor.execute(change, (other(value, chance), place))
 
 
-def a_line(connection: sqlite3.Connection, chance: random.Random) -> int:
-    (last,) = connection.execute("SELECT max(seq) FROM audit").fetchone()
+def a_line(editor: Editor, chance: random.Random) -> int:
+    ((last,),) = editor.execute("SELECT max(seq) FROM audit")
     return chance.randint(1, last)
 
 
-def edit_a_line(connection: sqlite3.Connection, chance: random.Random) -> None:
-    edit(connection, chance, "audit", {"seq"})
+def one_of(editor: Editor, chance: random.Random, ids: str) -> tuple[Any]:
+    found: tuple[Any] = chance.choice(editor.execute(ids))
+    return found
 
 
-def edit_a_line_and_its_hash(connection: sqlite3.Connection, chance: random.Random) -> None:
-    seq = a_line(connection, chance)
-    connection.execute("UPDATE audit SET actor = actor || 'x' WHERE seq = ?", (seq,))
-    row = connection.execute(f"SELECT {', '.join(COLUMNS[:-1])} FROM audit WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 - our own names
-    connection.execute("UPDATE audit SET hash = ? WHERE seq = ?", (link(*row), seq))
+def edit_a_line(editor: Editor, chance: random.Random) -> None:
+    edit(editor, chance, "audit", {"seq"})
 
 
-def delete_a_line(connection: sqlite3.Connection, chance: random.Random) -> None:
-    connection.execute("DELETE FROM audit WHERE seq = ?", (a_line(connection, chance),))
+def edit_a_line_and_its_hash(editor: Editor, chance: random.Random) -> None:
+    seq = a_line(editor, chance)
+    editor.execute("UPDATE audit SET actor = actor || 'x' WHERE seq = ?", (seq,))
+    row = editor.execute(f"SELECT {', '.join(COLUMNS[:-1])} FROM audit WHERE seq = ?", (seq,))[0]  # noqa: S608 - our own names
+    editor.execute("UPDATE audit SET hash = ? WHERE seq = ?", (link(*row), seq))
 
 
-def delete_some_lines(connection: sqlite3.Connection, chance: random.Random) -> None:
-    first = a_line(connection, chance)
-    connection.execute("DELETE FROM audit WHERE seq BETWEEN ? AND ?", (first, first + chance.randint(0, 20)))
+def delete_a_line(editor: Editor, chance: random.Random) -> None:
+    editor.execute("DELETE FROM audit WHERE seq = ?", (a_line(editor, chance),))
 
 
-def delete_a_line_and_close_the_gap(connection: sqlite3.Connection, chance: random.Random) -> None:
-    seq = a_line(connection, chance)
-    connection.execute("DELETE FROM audit WHERE seq = ?", (seq,))
-    connection.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (seq,))
-    connection.execute("UPDATE audit SET seq = -seq - 1 WHERE seq < 0")
-    rechain(connection, seq)
+def delete_some_lines(editor: Editor, chance: random.Random) -> None:
+    first = a_line(editor, chance)
+    editor.execute("DELETE FROM audit WHERE seq BETWEEN ? AND ?", (first, first + chance.randint(0, 20)))
 
 
-def swap_two_lines(connection: sqlite3.Connection, chance: random.Random) -> None:
-    one, two = a_line(connection, chance), a_line(connection, chance)
+def delete_a_line_and_close_the_gap(editor: Editor, chance: random.Random) -> None:
+    seq = a_line(editor, chance)
+    editor.execute("DELETE FROM audit WHERE seq = ?", (seq,))
+    editor.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (seq,))
+    editor.execute("UPDATE audit SET seq = -seq - 1 WHERE seq < 0")
+    rechain(editor, seq)
+
+
+def swap_two_lines(editor: Editor, chance: random.Random) -> None:
+    one, two = a_line(editor, chance), a_line(editor, chance)
     two = two if two != one else one % 300 + 1
     for before, after in ((one, -1), (two, one), (-1, two)):
-        connection.execute("UPDATE audit SET seq = ? WHERE seq = ?", (after, before))
+        editor.execute("UPDATE audit SET seq = ? WHERE seq = ?", (after, before))
 
 
-def cut_the_end(connection: sqlite3.Connection, chance: random.Random) -> None:
-    connection.execute("DELETE FROM audit WHERE seq >= ?", (a_line(connection, chance),))
+def cut_the_end(editor: Editor, chance: random.Random) -> None:
+    last = a_line(editor, chance)
+    editor.execute("DELETE FROM audit WHERE seq >= ?", (last,))
+    editor.execute("DELETE FROM checkpoints WHERE seq >= ?", (last,))
 
 
-def rewrite_the_log(connection: sqlite3.Connection, chance: random.Random) -> None:
-    seq = a_line(connection, chance)
-    connection.execute("UPDATE audit SET at = at + 1 WHERE seq = ?", (seq,))
-    rechain(connection, seq)
+def rewrite_the_log(editor: Editor, chance: random.Random) -> None:
+    seq = a_line(editor, chance)
+    editor.execute("UPDATE audit SET at = at + 1 WHERE seq = ?", (seq,))
+    rechain(editor, seq)
 
 
-def insert_a_line(connection: sqlite3.Connection, chance: random.Random) -> None:
-    seq = a_line(connection, chance)
-    connection.execute("UPDATE audit SET seq = -seq WHERE seq >= ?", (seq,))
-    connection.execute("UPDATE audit SET seq = -seq + 1 WHERE seq < 0")
-    connection.execute(
+def insert_a_line(editor: Editor, chance: random.Random) -> None:
+    seq = a_line(editor, chance)
+    editor.execute("UPDATE audit SET seq = -seq WHERE seq >= ?", (seq,))
+    editor.execute("UPDATE audit SET seq = -seq + 1 WHERE seq < 0")
+    editor.execute(
         "INSERT INTO audit SELECT ?, at, proposal_id, 'denied', actor, via, '{}', prev, hash FROM audit WHERE seq = ?",
         (seq, seq + 1),
     )
-    rechain(connection, seq)
+    rechain(editor, seq)
 
 
-def edit_a_proposal(connection: sqlite3.Connection, chance: random.Random) -> None:
-    edit(connection, chance, "proposals", {"lease_until"})
+def edit_a_proposal(editor: Editor, chance: random.Random) -> None:
+    edit(editor, chance, "proposals", {"lease_until"})
 
 
-def delete_a_proposal(connection: sqlite3.Connection, chance: random.Random) -> None:
-    connection.execute("DELETE FROM proposals WHERE id = ?", (chance.randint(1, 60),))
+def edit_a_proposal_and_its_line(editor: Editor, chance: random.Random) -> None:
+    proposal_id = chance.randint(1, 60)
+    editor.execute("UPDATE proposals SET reason = 'another' WHERE id = ?", (proposal_id,))
+    (row,) = editor.execute(f"{_ROW.select} WHERE id = ?", (proposal_id,))
+    lines = editor.execute("SELECT seq, event, data FROM audit WHERE proposal_id = ? ORDER BY seq", (proposal_id,))
+    seq, data = [(seq, json.loads(data)) for seq, event, data in lines if event in STATUS_EVENTS][-1]
+    sealed = json.dumps({**data, "row": _ROW.of(row)}, sort_keys=True, separators=(",", ":"))
+    editor.execute("UPDATE audit SET data = ? WHERE seq = ?", (sealed, seq))
+    rechain(editor, seq)
 
 
-def insert_a_proposal(connection: sqlite3.Connection, chance: random.Random) -> None:
-    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(proposals)")]
+def delete_a_proposal(editor: Editor, chance: random.Random) -> None:
+    editor.execute("DELETE FROM proposals WHERE id = ?", (chance.randint(1, 60),))
+
+
+def insert_a_proposal(editor: Editor, chance: random.Random) -> None:
+    columns = editor.columns("proposals")
     new = {"id": "999", "token": "'t'", "source_key": "'s'", "target": "'elsewhere'"}
     values = ", ".join(new.get(name, f'"{name}"') for name in columns)
-    connection.execute(f"INSERT INTO proposals SELECT {values} FROM proposals WHERE id = ?", (chance.randint(1, 60),))  # noqa: S608 - our own names
+    editor.execute(f"INSERT INTO proposals SELECT {values} FROM proposals WHERE id = ?", (chance.randint(1, 60),))  # noqa: S608 - our own names
 
 
-def edit_an_approval(connection: sqlite3.Connection, chance: random.Random) -> None:
-    edit(connection, chance, "approvals", {"id"})
+def edit_an_approval(editor: Editor, chance: random.Random) -> None:
+    edit(editor, chance, "approvals", {"id"})
 
 
-def delete_an_approval(connection: sqlite3.Connection, chance: random.Random) -> None:
-    rows = connection.execute("SELECT id FROM approvals").fetchall()
-    connection.execute("DELETE FROM approvals WHERE id = ?", chance.choice(rows))
+def delete_an_approval(editor: Editor, chance: random.Random) -> None:
+    editor.execute("DELETE FROM approvals WHERE id = ?", one_of(editor, chance, APPROVAL_IDS))
 
 
-def insert_an_approval(connection: sqlite3.Connection, chance: random.Random) -> None:
-    rows = connection.execute("SELECT id FROM approvals").fetchall()
+def insert_an_approval(editor: Editor, chance: random.Random) -> None:
     others = "proposal_id, 'eve', actor, via, params_hash, at, groups"
-    insert = f"INSERT INTO approvals SELECT NULL, {others} FROM approvals WHERE id = ?"  # noqa: S608 - our own names
-    connection.execute(insert, chance.choice(rows))
+    insert = f"INSERT INTO approvals SELECT 9999, {others} FROM approvals WHERE id = ?"  # noqa: S608 - our own names
+    editor.execute(insert, one_of(editor, chance, APPROVAL_IDS))
 
 
-def edit_a_record(connection: sqlite3.Connection, chance: random.Random) -> None:
-    connection.execute("DELETE FROM records WHERE finished_at IS NULL")  # those still being written are not sealed
-    edit(connection, chance, "records", set())
+def edit_a_record(editor: Editor, chance: random.Random) -> None:
+    editor.execute("DELETE FROM records WHERE finished_at IS NULL")  # those still being written are not sealed
+    edit(editor, chance, "records", set())
 
 
-def delete_a_record(connection: sqlite3.Connection, chance: random.Random) -> None:
-    rows = connection.execute("SELECT proposal_id FROM records WHERE finished_at IS NOT NULL").fetchall()
-    connection.execute("DELETE FROM records WHERE proposal_id = ?", chance.choice(rows))
+def delete_a_record(editor: Editor, chance: random.Random) -> None:
+    ended = one_of(editor, chance, "SELECT proposal_id FROM records WHERE finished_at IS NOT NULL ORDER BY 1")
+    editor.execute("DELETE FROM records WHERE proposal_id = ?", ended)
 
 
-def edit_the_control(connection: sqlite3.Connection, chance: random.Random) -> None:
-    edit(connection, chance, "control", set())
+def edit_the_control(editor: Editor, chance: random.Random) -> None:
+    edit(editor, chance, "control", set())
 
 
 FORGERIES = (
     edit_a_line, edit_a_line_and_its_hash, delete_a_line, delete_some_lines, delete_a_line_and_close_the_gap,
-    swap_two_lines, cut_the_end, rewrite_the_log, insert_a_line, edit_a_proposal, delete_a_proposal, insert_a_proposal,
+    swap_two_lines, cut_the_end, rewrite_the_log, insert_a_line, edit_a_proposal,
+    edit_a_proposal_and_its_line, delete_a_proposal, insert_a_proposal,
     edit_an_approval, delete_an_approval, insert_an_approval, edit_a_record, delete_a_record, edit_the_control,
 )  # fmt: skip

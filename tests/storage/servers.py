@@ -27,9 +27,9 @@ class Server:
         self._create(TEMPLATE, "template1")
         database_at(self.url(TEMPLATE)).prepare(clock=FixedClock(), check=False)
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, *, user: str = "postgres") -> str:
         """Return the address of a database, as in the configuration."""
-        return f"postgresql+psycopg://postgres@/{name}?host={self.socket}"
+        return f"postgresql+psycopg://{user}@/{name}?host={self.socket}"
 
     def fresh(self, template: str = TEMPLATE) -> str:
         """Make a database of the newest schema and return its name."""
@@ -37,9 +37,9 @@ class Server:
         self._create(name, template)
         return name
 
-    def connect(self, name: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
+    def connect(self, name: str = "postgres", *, user: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
         """Connect as somebody who is no part of operator."""
-        return psycopg.connect(self._address, dbname=name, autocommit=True)
+        return psycopg.connect(self._address, dbname=name, user=user, autocommit=True)
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever uses it."""
@@ -54,9 +54,9 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server until the block ends."""
-    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir="/tmp"))  # the path of a socket must be short
+def running(within: str = "/tmp") -> Iterator[Server]:
+    """Run a server until the block ends, with its files in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir=within))  # the path of a socket must be short
     for name in ("run", "data"):
         (folder / name).mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as environment:

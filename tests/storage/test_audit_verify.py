@@ -4,8 +4,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,14 @@ import pytest
 from actions.errors import ConfigurationError, StorageError
 from actions.models import Checkpoint, SafetyMode
 from storage.audit_verify import Verification, verify
-from storage.columns import from_microseconds
-from storage.guards import GUARDS
 from storage.problems import MOST
 from storage.store import SqlStore
 from tests.factories import START, FixedClock
-from tests.storage.forgeries import FORGERIES, Forgery, rechain
+from tests.storage.forgeries import FORGERIES, Forgery, SqliteEditor, checkpoints, content, forging, rechain
 from tests.storage.scripts import Script
 
-SEEDS = 17
+SEEDS = 5
+"""`tests.prove.tampering` tries many more."""
 
 
 @pytest.fixture
@@ -31,27 +29,13 @@ def path(lived: Path, tmp_path: Path) -> Path:
     return path
 
 
-@contextmanager
-def forging(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the tables for editing, and cover the tracks afterwards."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN")
-        for name in GUARDS:
-            connection.execute(f"DROP TRIGGER {name}")
-        yield connection
-        for sql in GUARDS.values():
-            connection.execute(sql)
-        connection.execute("COMMIT")
-
-
-def checkpoints(path: Path) -> list[Checkpoint]:
+def witnessed_in(path: Path) -> list[Checkpoint]:
     with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT seq, head, count, at FROM checkpoints").fetchall()
-    return [Checkpoint(seq=seq, head=head, count=count, at=from_microseconds(at)) for seq, head, count, at in rows]
+        return checkpoints(SqliteEditor(connection))
 
 
 def judged(path: Path, witnessed: list[Checkpoint] | None = None) -> Verification:
-    return verify(f"sqlite:///{path}", checkpoints(path) if witnessed is None else witnessed)
+    return verify(f"sqlite:///{path}", witnessed_in(path) if witnessed is None else witnessed)
 
 
 def execute(path: Path, sql: str) -> None:
@@ -89,7 +73,7 @@ async def test_lines_after_the_last_checkpoint_are_not_covered_yet(path: Path, c
 
 
 def test_every_checkpoint_of_every_witness_is_checked(path: Path) -> None:
-    (last,) = checkpoints(path)
+    (last,) = witnessed_in(path)
     with closing(sqlite3.connect(path)) as connection:
         (head,) = connection.execute("SELECT hash FROM audit WHERE seq = 10").fetchone()
     empty = Checkpoint(seq=0, head="0" * 64, count=0, at=START)
@@ -147,7 +131,7 @@ def test_every_checkpoint_of_every_witness_is_checked(path: Path) -> None:
     ],
 )
 def test_what_was_changed_is_named(path: Path, sql: str, problem: str) -> None:
-    witnessed = checkpoints(path)
+    witnessed = witnessed_in(path)
     execute(path, sql)
 
     assert any(problem in sentence for sentence in judged(path, witnessed).problems)
@@ -175,11 +159,11 @@ def test_a_missing_or_changed_trigger_is_told(path: Path) -> None:
 
 
 def test_a_log_rewritten_as_a_whole_is_found_only_by_the_witness(path: Path) -> None:
-    witnessed = checkpoints(path)
+    witnessed = witnessed_in(path)
     with forging(path) as connection:
         connection.execute("UPDATE audit SET actor = 'slack:T1/UEVE' WHERE event = 'denied'")
         connection.execute("DELETE FROM checkpoints")
-        rechain(connection)
+        rechain(SqliteEditor(connection))
 
     assert judged(path, []).ok
     (problem,) = judged(path, witnessed).problems
@@ -187,7 +171,7 @@ def test_a_log_rewritten_as_a_whole_is_found_only_by_the_witness(path: Path) -> 
 
 
 def test_an_end_that_was_cut_off_is_found(path: Path) -> None:
-    witnessed = checkpoints(path)
+    witnessed = witnessed_in(path)
     execute(path, f"DELETE FROM audit WHERE seq > {witnessed[0].seq - 1}")  # noqa: S608 - our own names
 
     last = witnessed[0].seq
@@ -250,21 +234,16 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_every_forgery_is_found(lived: Path, tmp_path: Path, forgery: Forgery) -> None:
     missed = []
-    witnessed = checkpoints(lived)
+    witnessed = witnessed_in(lived)
     for seed in range(SEEDS):
         path = tmp_path / f"{seed}.db"
         shutil.copy(lived, path)
-        before = content(path)
         with forging(path) as connection:
-            forgery(connection, random.Random(f"{forgery.__name__}:{seed}"))
-        assert content(path) != before
+            editor = SqliteEditor(connection)
+            before = content(editor)
+            forgery(editor, random.Random(f"{forgery.__name__}:{seed}"))
+            assert content(editor) != before
         if judged(path, witnessed).ok:
             missed.append(seed)
 
     assert missed == []
-
-
-def content(path: Path) -> list[object]:
-    tables = ("audit", "proposals", "approvals", "records", "control")
-    with closing(sqlite3.connect(path)) as connection:
-        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608 - our own names

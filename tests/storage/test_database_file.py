@@ -153,3 +153,10 @@ def test_a_damaged_page_is_found_by_the_quick_check(path: Path) -> None:
 
     with pytest.raises(StorageError, match="is damaged"):
         quick_check(DatabaseFile(path), busy_timeout=1)
+
+
+def test_a_folder_that_cannot_be_synced_keeps_everything_from_running(tmp_path: Path) -> None:
+    file = DatabaseFile(tmp_path / "gone" / "operator.db")
+
+    with pytest.raises(StorageError, match=r"cannot be synced \(No such file or directory\).*nothing runs"):
+        file.sync_names()

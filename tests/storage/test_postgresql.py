@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import random
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ from tests.factories import START, FixedClock, a_proposal
 from tests.storage.proxy import Cut, Proxy, between
 from tests.storage.scripts import Script, must
 from tests.storage.servers import Server
+from tests.storage.test_contract_audit import an_entry
 from tests.storage.test_processes import insert_approved, line, process, tell
 
 LIVES = 70
@@ -106,6 +109,41 @@ def terminate(connection: Stranger, condition: str = "true") -> int:
             f"AND application_name LIKE 'operator %' AND {condition}",
         )
     )
+
+
+@contextmanager
+def terminated_at_random(server: Server, name: str) -> Iterator[list[int]]:
+    """End server processes every now and then until the block ends; give how many, each time."""
+    over, kills = threading.Event(), [0]
+
+    def terminate_some() -> None:
+        chance = random.Random(7)
+        with server.connect(name) as connection:
+            while not over.is_set():
+                connection.execute("SELECT pg_sleep(%s)", (chance.random() * 0.03,))
+                kills.append(terminate(connection, chance.choice(["true", "query = 'COMMIT'", "state <> 'idle'"])))
+
+    killer = threading.Thread(target=terminate_some)
+    killer.start()
+    try:
+        yield kills
+    finally:
+        over.set()
+        killer.join()
+
+
+@contextmanager
+def waiting_for_a_standby(server: Server) -> Iterator[None]:
+    """Have every commit wait, once it is durable on the server, for a standby that never answers."""
+    with server.connect() as superuser:
+        superuser.execute("SET synchronous_commit = local")
+        superuser.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        superuser.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            superuser.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            superuser.execute("SELECT pg_reload_conf()")
 
 
 class TestALostConnection:
@@ -208,6 +246,40 @@ class TestACommitInDoubt:
 
         assert await asyncio.to_thread(keys, stranger) == ["after"]
 
+    async def test_a_server_process_that_is_ended_after_it_committed_has_recorded_all(
+        self, server: Server, postgresql_url: str, stranger: Stranger
+    ) -> None:
+        written: list[object] = []
+        ended = 0
+        async with opened(postgresql_url) as store:
+            with waiting_for_a_standby(server):
+                while not ended:  # it takes the server a moment to begin to wait
+                    written.append(f"k{len(written)}")
+                    writing = asyncio.create_task(store.write(insert(str(written[-1]))))
+                    while not ended and not writing.done():
+                        ended = await asyncio.to_thread(terminate, stranger, "wait_event = 'SyncRep'")
+                    await writing
+
+        assert await asyncio.to_thread(keys, stranger) == written
+
+    async def test_however_often_server_processes_are_ended_every_answer_is_true(
+        self, server: Server, name: str, postgresql_url: str, stranger: Stranger
+    ) -> None:
+        answers: dict[str, object] = {}
+        async with opened(postgresql_url) as store:
+            with terminated_at_random(server, name) as kills:
+                while sum(kills) < 40:
+                    number = len(answers)
+                    batch = [f"{number}:{part}" for part in range(4)]
+                    given = await asyncio.gather(*(store.write(insert(key)) for key in batch), return_exceptions=True)
+                    answers |= dict(zip(batch, given, strict=True))
+
+        recorded = set(map(str, await asyncio.to_thread(keys, stranger)))
+        refused = {key for key, answer in answers.items() if isinstance(answer, BaseException)}
+        assert {type(answers[key]) for key in refused} <= {StorageError}
+        assert {key for key in refused if "nothing was recorded" not in str(answers[key])} == set()
+        assert recorded == answers.keys() - refused
+
     async def test_a_commit_that_cannot_be_looked_up_is_neither_promised_nor_denied(
         self, server: Server, name: str, stranger: Stranger
     ) -> None:
@@ -250,6 +322,24 @@ class TestOthers:
                 with pytest.raises(StorageError, match="is locked by another connection; nothing was recorded"):
                     await store.write(lambda tx: tx.lock_control(EVERYTHING))
             assert (await store.write(lambda tx: tx.lock_control(EVERYTHING))).reason == "by hand"
+
+    async def test_a_change_by_hand_in_between_leaves_nothing_half_done(
+        self, postgresql_url: str, stranger: Stranger
+    ) -> None:
+        async with opened(postgresql_url) as store:
+            proposal = await store.write(lambda tx: must(tx.insert_proposal(a_proposal())))
+
+            def move(tx: Transaction) -> None:
+                assert tx.proposal(proposal.id) == proposal
+                stranger.execute("UPDATE proposals SET version = version + 1")
+                assert tx.move(proposal, ActionStatus.CANCELLED, {})
+                tx.append_audit(an_entry())
+
+            with pytest.raises(StorageError, match="Somebody else changed the database at the same moment"):
+                await store.write(move)
+            found, head = await store.read(lambda reader: (reader.proposal(proposal.id), reader.audit_head(START)))
+
+        assert (must(found).status, must(found).version, head.seq) == (ActionStatus.PROPOSED, 2, 0)
 
     async def test_of_two_processes_one_wins_each_claim(self, postgresql_url: str) -> None:
         count = 100

@@ -247,7 +247,7 @@ async def test_after_the_disk_failed_nothing_is_written_until_a_new_start(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("operator.db-wal").stat().st_size, before[1]))
     try:
-        with pytest.raises(StorageError, match=r"its disk reports an error \(SQLITE_IOERR_WRITE\); nothing"):
+        with pytest.raises(StorageError, match=r"its disk reports an error \(SQLITE_IOERR_WRITE\); whether"):
             await sql_store.write(insert(2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -4,6 +4,7 @@ Texts and parameters are Hypothesis strategies. Whole records take hundreds of c
 an `Attacker` makes them from one number, which is what a failing example shows.
 """
 
+from collections import Counter
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 CANARY: Final = "c4n4ry"
 """Stands in every untrusted field, so that it can be looked for wherever it must not be."""
+TEXTS: Final = "hostile texts"
 FRAGMENTS: Final = (
     "<!channel>", "<!here|x>", "<!subteam^S1>", "<@U1>", "<#C1>", "<http://x.example|Approve>", "http://x.example",
     "@here", ":tada:", "*bold*", "_it_", "~s~", "`", "```", "> quote", "&lt;!channel&gt;", "&amp;",
@@ -83,11 +85,14 @@ _STANDINGS: Final[tuple[dict[str, Any], ...]] = (
 class Attacker:
     """Fills records with hostile texts; the same *seed* makes the same records."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random = Random(seed)
         self.choose = self._random.choice
+        self.met: Counter[str] = Counter()
+        """What came of it, so that one can see whether the attack had a chance."""
 
     def text(self) -> str:
+        self.met[TEXTS] += 1
         kind = self._random.randrange(12)
         if kind == 0:
             piece = self.choose(FRAGMENTS)
@@ -111,7 +116,7 @@ class Attacker:
                 return self.choose([self.text()[:200], "n1", self.choose(FRAGMENTS)])
 
     def parameters(self) -> dict[str, Any]:
-        if self._random.randrange(8) == 0:
+        if self._random.randrange(5) == 0:
             return {f"name{number}": self.text()[:1_000] for number in range(12)}
         names = [*FRAGMENTS, "revision", "members", "alarm"]
         return {self.choose(names): self.value() for _ in range(self._random.randrange(6))}
@@ -152,10 +157,10 @@ class Attacker:
     def proposal(self) -> dict[str, Any]:
         return self.choose(_STANDINGS) | {
             "required_approvals": self.choose([1, 2]),
-            "action_name": self.choose(["etcd.free_space", self.text()]),
+            "action_name": self.choose(["etcd.free_space"] * 3 + [self.text()]),
             "parameters": self.parameters(),
-            "subject": self.choose(["etcd", self.text()]),
-            "target": self.choose(["cluster", self.text()]),
+            "subject": self.choose(["etcd"] * 3 + [self.text()]),
+            "target": self.choose(["cluster"] * 3 + [self.text()]),
             "risk": self.choose(list(Risk)),
             "reason": self.text(),
             "expected_outcome": self.text(),

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def add(self, **line: Any) -> None:
         """Add a line."""
@@ -51,7 +51,12 @@ class Journal:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what was added so far."""
-        return [json.loads(line) for line in self._path.read_text().splitlines()]
+        return [json.loads(line) for line in self._path.read_text().splitlines()] if self._path.exists() else []
+
+    @cached_property
+    def _file(self) -> int:
+        # Opened by those alone who write, and closed with them: whoever starts thousands of processes only reads.
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def _row(proposal: ActionProposal) -> tuple[int, int, str]:

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import psycopg
 
 from actions.lifecycle import APPROVED, CANCELLED, COMPLETED, EXECUTING, EXPIRED, FAILED, IN_FLIGHT, TERMINAL, UNKNOWN
 from actions.models import (
+    EVERYTHING,
     ActionProposal,
     ActionStatus,
     AuditEvent,
@@ -21,8 +25,14 @@ from actions.models import (
 from actions.ports import Reader
 from storage.audit_verify import verify
 from tests.invariants import check, everything
+from tests.prove.crash_parts.processes import PATIENCE
 from tests.prove.crash_parts.target import BLIND, PARTS, Ledger, key_of
 from tests.prove.crash_parts.world import Place, World
+
+_OTHERS: Final = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,21 +58,31 @@ def judge(place: Place, *, later: float, then: Callable[[World], Any] | None = N
 
 
 async def _judge(place: Place, later: float, then: Callable[[World], Any] | None) -> Judgement:
+    if place.server_url is not None:
+        _wait_for_the_dead(place.server_url)
     world, judgement = World(place, later=later), Judgement()
     said = place.journal.lines()
     stored = await world.store.read(_by_id)
     judgement.problems += await world.store.read(lambda reader: list(_found_at_once(reader, world, said)))
-    await world.recover()
-    if then is not None:
-        await then(world)
-    await world.dispatch()
-    await world.recover()  # what was run only now may have been lost as well
+    for _ in range(2):  # what is run only now may have been lost as well, or waited for what was unknown
+        await world.recover()
+        if then is not None:
+            await then(world)
+        await world.run_approved()
     await world.store.read(lambda reader: _judge_state(reader, world, stored, judgement))
     judgement.problems += await world.store.read(lambda reader: list(lost(reader, said)))
     await world.close()
     judgement.problems += verify(place.url, place.testimony).problems
     judgement.problems += [line["trouble"] for line in place.journal.lines() if "trouble" in line]
     return judgement
+
+
+def _wait_for_the_dead(url: str) -> None:
+    # The server ends the last statement of a killed client, a COMMIT perhaps, before it notices that nobody is there.
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        while connection.execute(_OTHERS).fetchone() != (0,) and time.monotonic() < deadline:
+            time.sleep(0.002)
 
 
 def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
@@ -73,7 +93,6 @@ def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
     }
     hashes = {event.seq: event.hash for event in audit}
     epochs = {control.scope: control.epoch for control in reader.controls()}
-    kills = [event.data["in_flight"] for event in audit if event.event == "kill_switch"]
     for line in said:
         for proposal_id, version, status in line.get("proposals", ()):
             if rows.get((proposal_id, version)) != status:
@@ -83,8 +102,10 @@ def lost(reader: Reader, said: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"lost: {scope} was said to be at {mode} (epoch {epoch})"
         if "seq" in line and line["seq"] and hashes.get(line["seq"]) != line["head"]:
             yield f"lost: the audit was said to have line {line['seq']}"
-        if "in_flight" in line and line["in_flight"] not in kills:
-            yield f"lost: a kill that was answered (in flight: {line['in_flight']})"
+    kills = Counter(str(event.data["in_flight"]) for event in audit if event.event == "kill_switch")
+    answered = Counter(str(line["in_flight"]) for line in said if "in_flight" in line)
+    if answered - kills:
+        yield f"lost: a kill that was answered (in flight: {', '.join(answered - kills)})"
 
 
 def _by_id(reader: Reader) -> dict[int, ActionProposal]:
@@ -95,29 +116,32 @@ def _found_at_once(reader: Reader, world: World, said: list[dict[str, Any]]) -> 
     yield from lost(reader, said)
     yield from _kill_rules(reader.audit(limit=1_000_000), _by_id(reader))
     dropped = sum("dropped" in line for line in said)
-    lifted = any(mode == SafetyMode.EXECUTE for line in said for _, _, mode in line.get("controls", ()))
-    kills = sum(event.event == "kill_switch" for event in reader.audit(limit=1_000_000))
-    if dropped > kills + len(world.kill_files.present()) and not lifted:
+    audit = reader.audit(limit=1_000_000)
+    kills = sum(event.event == "kill_switch" for event in audit)
+    executes = sum((event.data.get("scope"), event.data.get("mode")) == (EVERYTHING, "execute") for event in audit)
+    # Whoever switches to execute lifts the kill files that lie there, that of a kill under way among them.
+    if dropped > kills + len(world.kill_files.present()) and executes == 1:
         yield "a kill was forgotten: its file is gone, and the database knows nothing of it"
 
 
 def _kill_rules(audit: list[AuditEvent], proposals: dict[int, ActionProposal]) -> Iterator[str]:
     running: set[int] = set()
-    killed_epoch = 0
+    killed: dict[str, int] = {}
     for event in audit:
         if event.event == "kill_switch":
-            killed_epoch, listed = int(str(event.data["epoch"])), event.data["in_flight"]
+            killed[str(event.data["scope"])], listed = int(str(event.data["epoch"])), event.data["in_flight"]
             if sorted(running, reverse=True) != listed:
                 yield f"the kill of line {event.seq} lists {listed}, and {sorted(running)} were running"
         elif event.proposal_id is not None:
-            yield from _killed_rightly(event, proposals[event.proposal_id], killed_epoch)
+            yield from _killed_rightly(event, proposals[event.proposal_id], killed)
             _follow(running, event, event.proposal_id)
 
 
-def _killed_rightly(event: AuditEvent, proposal: ActionProposal, killed_epoch: int) -> Iterator[str]:
-    if event.event == "executing" and proposal.epoch < killed_epoch:
+def _killed_rightly(event: AuditEvent, proposal: ActionProposal, killed: dict[str, int]) -> Iterator[str]:
+    is_old = proposal.epoch < killed.get(EVERYTHING, 0) or proposal.subject_epoch < killed.get(proposal.subject, 0)
+    if event.event == "executing" and is_old:
         yield f"proposal {proposal.id} was claimed after the kill that stopped it"
-    if event.data.get("reason_code") == ReasonCode.KILL_SWITCH and not killed_epoch:
+    if event.data.get("reason_code") == ReasonCode.KILL_SWITCH and not killed:
         yield f"proposal {proposal.id} was cancelled by a kill that had not taken place"
 
 

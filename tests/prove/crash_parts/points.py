@@ -21,7 +21,10 @@ _DROPPED: Final = "after kill file: drop"
 
 
 class Points:
-    """Counts the points that a process passes, *since* one of a name, and kills it at the one that is fatal."""
+    """Counts the points that a process passes, *since* one of a name if given, and kills it at the one that is fatal.
+
+    With another *end*, that is done there instead, and the process goes on.
+    """
 
     def __init__(
         self,
@@ -30,8 +33,10 @@ class Points:
         fatal: int | None = None,
         fatal_name: str | None = None,
         since: str | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
         self.passed = 0
+        self._end = end or _end
         self._since = since
         self._journal = journal
         self._fatal = fatal
@@ -47,7 +52,11 @@ class Points:
             if name == "before COMMIT":
                 time.sleep(_A_MOMENT)
             self._journal.add(died=name)
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Watched:

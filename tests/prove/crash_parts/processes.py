@@ -4,7 +4,6 @@ import logging
 import os
 import select
 import signal
-import time
 import traceback
 from collections.abc import Callable
 from enum import StrEnum
@@ -41,7 +40,7 @@ def forked(work: Callable[[], None], tell: Callable[[str], None]) -> int:
 
 def ended(pid: int, *, within: float = PATIENCE) -> End:
     """Wait until it has ended, and say how; kill it when it takes too long."""
-    if not wait([pid], within):
+    if not _has_ended(pid, within):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return End.HUNG
@@ -51,25 +50,15 @@ def ended(pid: int, *, within: float = PATIENCE) -> End:
     return End.FINISHED if os.waitstatus_to_exitcode(status) == 0 else End.FAILED
 
 
-def wait(pids: list[int], seconds: float) -> list[int]:
-    """Return those that have ended, as soon as one has, or none after so many seconds; they are still to be reaped."""
-    descriptors = {os.pidfd_open(pid): pid for pid in pids}
-    try:
-        poll = select.poll()
-        for descriptor in descriptors:
-            poll.register(descriptor, select.POLLIN)
-        return [descriptors[descriptor] for descriptor, _ in poll.poll(max(0.0, seconds) * 1_000)]
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
 def kill(pid: int) -> End:
     """Kill it, unless it has ended by itself meanwhile, and say how it ended."""
     os.kill(pid, signal.SIGKILL)
     return ended(pid)
 
 
-def now() -> float:
-    """Return seconds of a clock for deadlines."""
-    return time.monotonic()
+def _has_ended(pid: int, within: float) -> bool:
+    descriptor = os.pidfd_open(pid)
+    try:
+        return bool(select.select([descriptor], [], [], within)[0])
+    finally:
+        os.close(descriptor)

@@ -154,6 +154,11 @@ async def kill(world: World) -> None:
     await world.look()
 
 
+async def kill_one_subject(world: World) -> None:
+    await world.told(world.rig.safety.kill_switch(by=ANN, reason="stop", scope="rack"))
+    await world.look()
+
+
 async def observe(world: World) -> None:
     await world.told(world.rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN))
     await world.look()
@@ -249,10 +254,11 @@ async def every_stage(world: World) -> None:
 
 
 SCRIPTS: Final = (
-    Script(name="the whole lifecycle", prepare=nothing, act=lifecycle),
     Script(name="a late result", prepare=approved("m1"), act=overtaken, since=SENT),
-    Script(name="several at once", prepare=waiting("m1", "m2", "m3"), act=several_at_once),
     Script(name="kill with a backlog", prepare=every_stage, act=kill),
+    Script(name="recover in part", prepare=ran("m1", action="pair"), prepared_until=APPLIED, act=recover),
+    Script(name="several at once", prepare=waiting("m1", "m2", "m3"), act=several_at_once),
+    Script(name="the whole lifecycle", prepare=nothing, act=lifecycle),
     Script(name="kill while it runs", prepare=approved("m1"), act=kill_while_it_runs, since=SENT),
     Script(name="kill between two steps", prepare=approved("m1", action="pair"), act=kill_while_it_runs, since=SENT),
     Script(name="execute two steps", prepare=approved("m1", action="pair"), act=execute, since=SENT),
@@ -270,19 +276,19 @@ SCRIPTS: Final = (
     Script(name="execute, cannot be looked at", prepare=approved("blind.1"), act=execute, since=SENT),
     Script(name="dispatch three", prepare=approved("m1", "lost.2", "apply-then-lost.3"), act=dispatch),
     Script(name="reconcile", prepare=ran("lost.1", "apply-then-lost.2"), act=recover),
-    Script(name="reconcile in part", prepare=ran("second-lost.1", action="pair"), act=recover),
     Script(name="recover", prepare=ran("m1"), prepared_until=APPLIED, act=recover),
+    Script(name="reconcile in part", prepare=ran("second-lost.1", action="pair"), act=recover),
     Script(name="recover, not sent", prepare=ran("m1"), prepared_until=SENT, act=recover),
-    Script(name="recover in part", prepare=ran("m1", action="pair"), prepared_until=APPLIED, act=recover),
     Script(name="resolve", prepare=ran("blind-lost.1"), act=resolve),
     Script(name="propose", prepare=nothing, act=propose),
     Script(name="approve", prepare=waiting("m1"), act=approve),
     Script(name="approve, two needed", prepare=crushable, act=approve_by_two),
     Script(name="approve by a click", prepare=waiting("m1"), act=approve_by_click, then=clicked_once),
     Script(name="cancel", prepare=waiting("m1"), act=cancel),
+    Script(name="kill one subject", prepare=waiting("m1", "m2"), act=kill_one_subject),
     Script(name="mode observe", prepare=waiting("m1", "m2"), act=observe),
     Script(name="mode execute", prepare=killed_then_waiting("m1"), act=execute_mode),
     Script(name="expire", prepare=waiting("m1", "m2", "m3"), act=sweep, later=AN_HOUR),
     Script(name="audit", prepare=waiting("m1"), act=audit),
 )
-"""The longest first."""
+"""First those that meet most of what can go wrong, then the longest."""

@@ -16,6 +16,7 @@ from actions.diagnosis.models import ActionRecommendation
 from actions.dispatcher import Dispatcher
 from actions.errors import OperatorError
 from actions.executor import Proposition, Timing
+from actions.lifecycle import APPROVED
 from actions.models import Caller, Checkpoint, SafetyMode
 from actions.ports import KillFiles
 from bot.system import is_dead, process_owner
@@ -163,10 +164,20 @@ class World:
         await self.rig.reconciler.reconcile()
         await self.rig.sweeper.sweep()
 
-    async def dispatch(self) -> None:
-        """Run what is approved, unless this host is held back."""
-        if self.kill_files.present() or (await self.rig.safety.control()).mode is not SafetyMode.EXECUTE:
+    async def is_held_back(self) -> bool:
+        """Return whether nothing can run."""
+        return (await self.rig.safety.control()).mode is not SafetyMode.EXECUTE
+
+    async def run_approved(self) -> None:
+        """Run what is approved, one after the other, and find out what became of it."""
+        if await self.is_held_back():
             return
+        for proposal in await self.store.read(lambda reader: reader.proposals(statuses=[APPROVED], limit=1_000)):
+            await self.told(self.rig.executor.execute_proposal(proposal.id))
+            await self.rig.reconciler.reconcile()
+
+    async def dispatch(self) -> None:
+        """Run what is approved, all at once."""
         dispatcher = Dispatcher(store=self.store, executor=self.rig.executor)
         await dispatcher.dispatch()
         await dispatcher.stop(grace=10)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actions.errors import OperatorError
-from actions.models import ActionProposal, ActionStatus
+from actions.models import EVERYTHING, ActionProposal, ActionStatus
 from actions.safety import Stopped
 
 OK = "ok"
@@ -32,6 +32,8 @@ class Answer:
     version: int = 0
     decided_by: str | None = None
     other_id: int = 0
+    scope: str = EVERYTHING
+    """What is stopped, as far as one was told."""
     reason: str = ""
     """Unique to a change of mode."""
     recorded: bool = True
@@ -63,5 +65,6 @@ def _refused(error: OperatorError) -> Mapping[str, Any]:
         "text": str(error),
         "status": getattr(error, "status", None),
         "decided_by": getattr(error, "by", None),
+        "scope": getattr(error, "scope", EVERYTHING),
         "other_id": getattr(error, "other_id", 0),
     }

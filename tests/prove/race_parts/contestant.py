@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from actions.errors import ActionFailedError, ObserveOnlyError
 from actions.executor import Timing
-from actions.models import ActionStatus, Caller, FailureOutcome, Risk, SafetyMode
-from actions.ports import KillFiles, Reader, Store
+from actions.models import EVERYTHING, Caller, FailureOutcome, Risk, SafetyMode
+from actions.ports import KillFiles, Store
 from actions.registry import Done
 from tests.prove.race_parts.answers import OK, Answer, told
 from tests.prove.race_parts.arena import Arena, ArenaClock, Tally
 from tests.prove.race_parts.ledger import Ledger
-from tests.rig import AGENT, ANN, ANN_CLI, BO, CY, Rig, Target
+from tests.prove.race_parts.watched import WatchedTarget
+from tests.rig import AGENT, ANN, ANN_CLI, BO, CY, Rig
 
 PER_ITEM: Final = 14
 """How many operations meet one item, more or less."""
@@ -26,8 +27,9 @@ WINDOW: Final = 6
 TIMING: Final = Timing(
     proposal_lifetime=dict.fromkeys(Risk, timedelta(milliseconds=PER_ITEM * WINDOW * 3)),
     approval_lifetime=timedelta(milliseconds=PER_ITEM * 8),
+    finish_interval=0.05,
 )
-"""In the time of `ArenaClock`."""
+"""The lifetimes are in the time of `ArenaClock`."""
 _FAULTS: Final = ("", "", "", "", "", "", "refuse", "lost", "apply-then-lost")
 _WEIGHTS: Final = {
     "approve": 40.0,
@@ -42,48 +44,34 @@ _WEIGHTS: Final = {
 _GO_ON: Final = 0.2
 """How likely someone who is told of observe mode switches to execute next."""
 _APPROVERS: Final = (*(ANN, ANN, ANN_CLI, BO, BO) * 4, CY)
+_SCOPES: Final = (EVERYTHING, EVERYTHING, "rack")
 _SAME_CLICK: Final = 0.3
-_ON_THE_WAY: Final = (0, 0, 0.01, 0.05, 0.15)
+_ON_THE_WAY: Final = (0, 0, 0.02, 0.1, 0.3)
 """Seconds that something takes to arrive at the target."""
-_LINGERING: Final = 0.15
-_LINGERS: Final = 0.01
+_LINGERING: Final = 0.25
+_LINGERS: Final = 0.04
+"""How likely an executor keeps its answer to itself, so that others take it for dead; and for how many seconds."""
 
 
-class ContestedTarget(Target):
-    """A target in shared memory; before it writes an effect down it asks the database for its right to begin."""
+class ContestedTarget(WatchedTarget):
+    """Fails at times, or keeps its answer to itself for a while."""
 
-    def __init__(self, arena: Arena, ledger: Ledger, store: Store, chance: random.Random, number: int) -> None:
-        super().__init__(ledger=Tally(arena.touched))
-        self._arena = arena
-        self._written = ledger
-        self._store = store
-        self._chance = chance
-        self._number = number
-        self.owner = ""
+    def __init__(self, *, dead: Callable[[], None], **parts: Any) -> None:
+        super().__init__(**parts)
+        self._dead = dead
 
     async def _touch(self, key: str) -> Done:
-        fault = self._chance.choice(_FAULTS)
+        fault = self.chance.choice(_FAULTS)
         if fault not in {"refuse", "lost"}:
-            await self._begin(key)
-        if self._chance.random() < _LINGERING:
-            self._arena.dead[self._number] = 1
+            await self.begin(key)
+        if self.chance.random() < _LINGERING:
+            self._dead()
             await asyncio.sleep(_LINGERS)
         if fault == "refuse":
             raise ActionFailedError("refused", FailureOutcome.NO_EFFECT)
         if fault:
             raise ConnectionError("lost on the way there, or on the way back")
         return Done(detail=f"touched {key}")
-
-    async def _begin(self, key: str) -> None:
-        await asyncio.sleep(self._chance.choice(_ON_THE_WAY))
-        proposal_id = self._arena.ids[int(key)]
-        rightful = await self._store.read(lambda reader: self._is_ours(reader, proposal_id))
-        self._written.write(key, self.owner, proposal_id, rightful=rightful)
-        self.ledger[key] += 1
-
-    def _is_ours(self, reader: Reader, proposal_id: int) -> bool:
-        found = reader.proposal(proposal_id)
-        return found is not None and (found.status, found.owner) == (ActionStatus.EXECUTING, self.owner)
 
 
 class Contestant:
@@ -98,8 +86,16 @@ class Contestant:
         self._number = number
         self._chance = random.Random(f"{seed}:{number}")
         self._owner = f"host/{number}/{process}"
-        target = ContestedTarget(arena, ledger, store, self._chance, number)
-        target.owner = self._owner
+        target = ContestedTarget(
+            ledger=ledger,
+            counts=Tally(arena.touched),
+            store=store,
+            owner=self._owner,
+            proposal_of=lambda key: arena.ids[int(key)],
+            chance=self._chance,
+            on_the_way=_ON_THE_WAY,
+            dead=partial(self._looks_dead, yes=True),
+        )
         self._rig = Rig(store, kill_files, ArenaClock(arena.done), owner=self._owner, timing=TIMING, target=target)
         self._verbs: Mapping[str, Callable[[], Awaitable[None]]] = {
             "approve": self._approve,
@@ -109,14 +105,14 @@ class Contestant:
             "reconcile": lambda: self._do("reconcile", self._rig.reconciler.reconcile()),
             "recover": lambda: self._do("recover", self._rig.reconciler.recover(self._is_dead)),
             "kill": self._kill,
-            "observe": partial(self._switch, SafetyMode.OBSERVE),
+            "observe": lambda: self._switch(SafetyMode.OBSERVE, self._some_scope()),
         }
 
     async def run(self, count: int) -> None:
         """Go on until all together have done *count* operations."""
         while self._arena.done.sum() < count:
             if self._was_told_of_observe_mode() and self._chance.random() < _GO_ON:
-                await self._switch(SafetyMode.EXECUTE)
+                await self._switch(SafetyMode.EXECUTE, self.answers[-1].scope)
                 continue
             (verb,) = self._chance.choices(tuple(_WEIGHTS), tuple(_WEIGHTS.values()))
             await self._verbs[verb]()
@@ -136,16 +132,17 @@ class Contestant:
     async def _execute(self) -> None:
         proposal_id = await self._some_proposal()
         if proposal_id:
-            self._arena.dead[self._number] = 0
+            self._looks_dead(yes=False)
             await self._do("run", self._rig.executor.execute_proposal(proposal_id), proposal_id=proposal_id)
 
     async def _kill(self) -> None:
-        reason = self._reason()
-        await self._do("kill", self._rig.safety.kill_switch(by=BO, reason=reason), BO, reason=reason)
+        reason, scope = self._reason(), self._some_scope()
+        await self._do("kill", self._rig.safety.kill_switch(by=BO, reason=reason, scope=scope), BO, reason=reason)
 
-    async def _switch(self, mode: SafetyMode) -> None:
+    async def _switch(self, mode: SafetyMode, scope: str) -> None:
         reason = self._reason()
-        await self._do(mode.value, self._rig.safety.set_mode(mode, by=ANN, reason=reason), ANN, reason=reason)
+        work = self._rig.safety.set_mode(mode, by=ANN, reason=reason, scope=scope)
+        await self._do(mode.value, work, ANN, reason=reason)
 
     async def _some_proposal(self) -> int:
         item = self._arena.done.sum() // PER_ITEM + self._chance.randrange(WINDOW)
@@ -187,11 +184,17 @@ class Contestant:
         same = self._chance.random() < _SAME_CLICK
         return replace(by, key=f"{verb}:{proposal_id}:{by.actor}") if same else by
 
+    def _some_scope(self) -> str:
+        return self._chance.choice(_SCOPES)
+
     def _reason(self) -> str:
         return f"{self._owner}#{len(self.answers)}"
 
     def _was_told_of_observe_mode(self) -> bool:
         return bool(self.answers) and self.answers[-1].said == ObserveOnlyError.__name__
+
+    def _looks_dead(self, *, yes: bool) -> None:
+        self._arena.dead[self._number] = yes
 
     def _is_dead(self, owner: str) -> bool:
         return self._arena.dead[int(owner.split("/")[1])] == 1

@@ -15,6 +15,7 @@ from tests.rig import Rig
 from tests.storage.servers import Server, running
 
 _MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 1 << 30
 
 
 class Databases(Protocol):
@@ -58,12 +59,16 @@ class OnServer:
         self._server.drop(url.partition("@/")[2].partition("?")[0])
 
 
+def memory() -> str:
+    """Return where files are kept in memory, if this machine has such a place: what races must wait for no disk."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    return str(_MEMORY) if roomy else "/tmp"
+
+
 @contextmanager
 def memory_folder() -> Iterator[Path]:
-    """Give a folder whose files are in memory, where the machine has such a place: what races must wait for no disk."""
-    with tempfile.TemporaryDirectory(
-        prefix="operator-prove-", dir=_MEMORY if _MEMORY.is_dir() else None, ignore_cleanup_errors=True
-    ) as folder:
+    """Give a folder there."""
+    with tempfile.TemporaryDirectory(prefix="operator-prove-", dir=memory(), ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
@@ -77,7 +82,7 @@ def sqlite() -> Iterator[Databases]:
 @contextmanager
 def postgresql() -> Iterator[Databases]:
     """Offer databases of a PostgreSQL server, which runs meanwhile."""
-    with running() as server, memory_folder() as folder:
+    with running(memory()) as server, memory_folder() as folder:
         yield OnServer(server, folder)
 
 

@@ -1,6 +1,6 @@
 """Is each answer explained by what was the case at some moment between question and answer?"""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -24,6 +24,7 @@ def unexplained(history: History) -> Iterator[str]:
             life = [(m.event, m.version, m.actor) for m in history.lives.get(answer.proposal_id, ())]
             yield f"unexplained: {answer}; the life of that proposal: {life}"
     yield from _uncounted(history)
+    yield from _answered_differently(history)
 
 
 def _ok(history: History, answer: Answer) -> bool:
@@ -128,7 +129,7 @@ _EXPLAINED: Final[Mapping[str, Callable[[History, Answer], bool]]] = {
 
 
 def _uncounted(history: History) -> Iterator[str]:
-    written = Counter(key for event in history.audit if (key := _written(event)) is not None)
+    written = Counter(key for event in history.remains.audit if (key := _written(event)) is not None)
     said = Counter(key for answer in history.answers if (key := _said(answer)) is not None)
     for key in sorted(written.keys() | said.keys()):
         if written[key] != said[key]:
@@ -160,3 +161,15 @@ def _said(answer: Answer) -> Count | None:
             return "ran", answer.proposal_id, answer.owner
         case _:
             return None
+
+
+def _answered_differently(history: History) -> Iterator[str]:
+    clicks: dict[Count, list[Answer]] = defaultdict(list)
+    for answer in history.answers:
+        if answer.repeatable and answer.said != "NotAuthorizedError":  # whoever may not is told so each time
+            clicks[answer.verb, answer.proposal_id, answer.by].append(answer)
+    for (verb, proposal_id, by), answers in clicks.items():
+        said = Counter(answer.said for answer in answers)
+        first = said.keys() - {"ConflictError"}  # as which a refusal is repeated
+        if len(first) != 1 or (first != {OK} and said.total() - said["ConflictError"] != 1):
+            yield f"one click of {by} ({verb} {proposal_id}), delivered {said.total()} times, was told {dict(said)}"

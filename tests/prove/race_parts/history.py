@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from actions.lifecycle import STATUS_EVENTS, replay
-from actions.models import EVERYTHING, ActionProposal, ActionStatus, AuditEvent, SafetyMode
+from actions.models import ActionStatus, AuditEvent, SafetyMode
 from tests.prove.race_parts.answers import OK, Answer
 from tests.prove.race_parts.ledger import Effect
+from tests.prove.race_parts.remains import Remains
 
 EVER: Final = 1 << 62
 DECIDED: Final = frozenset({"approved", "cancelled"})
@@ -42,16 +43,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A change of the mode for everything."""
+    """A change of the mode, for everything or for a subject."""
 
     seq: int
+    scope: str
     mode: SafetyMode
     epoch: int
     reason: str
     in_flight: tuple[int, ...]
     since: int
     until: int
-    """When the next one had come."""
+    """When the next one for the same had come."""
 
     @property
     def stops(self) -> bool:
@@ -64,17 +66,14 @@ class History:
     """Everything that is known of a round."""
 
     answers: Sequence[Answer]
-    audit: Sequence[AuditEvent]
-    proposals: Sequence[ActionProposal]
     effects: Sequence[Effect]
-    problems: Sequence[str] = ()
-    """What was found already."""
+    remains: Remains
 
     @cached_property
     def lives(self) -> Mapping[int, Sequence[Moment]]:
         """The moments of each proposal, in order."""
         lines: dict[int, list[AuditEvent]] = defaultdict(list)
-        for event in self.audit:
+        for event in self.remains.audit:
             if event.proposal_id is not None and event.event in STATUS_EVENTS:
                 lines[event.proposal_id].append(event)
         return {proposal_id: self._life(proposal_id, events) for proposal_id, events in lines.items()}
@@ -82,12 +81,14 @@ class History:
     @cached_property
     def turns(self) -> Sequence[Turn]:
         """The changes of mode, in order."""
-        events = [event for event in self.audit if event.event in TURNS and event.data["scope"] == EVERYTHING]
-        ends = [self._turned(event, "ended", EVER) for event in events[1:]]
-        return [
-            _turn(event, self._turned(event, "began", -EVER), end)
-            for event, end in zip(events, [*ends, EVER], strict=True)
-        ]
+        turns: list[Turn] = []
+        until: dict[object, int] = {}
+        for event in reversed(self.remains.audit):
+            if event.event in TURNS:
+                scope = event.data["scope"]
+                turns.append(_turn(event, self._turned(event, "began", -EVER), until.get(scope, EVER)))
+                until[scope] = self._turned(event, "ended", EVER)
+        return turns[::-1]
 
     @cached_property
     def by_reason(self) -> Mapping[str, Answer]:
@@ -156,6 +157,7 @@ def _turn(event: AuditEvent, since: int, until: int) -> Turn:
     assert isinstance(listed, list)
     return Turn(
         seq=event.seq,
+        scope=str(event.data["scope"]),
         mode=SafetyMode(str(event.data["mode"])),
         epoch=int(str(event.data["epoch"])),
         reason=str(event.data["reason"]),

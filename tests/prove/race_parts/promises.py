@@ -1,13 +1,13 @@
 """What must hold of a round whatever anybody was told: over the audit log and the ledger of effects."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from actions.models import ActionStatus
-from tests.prove.race_parts.answers import OK
-from tests.prove.race_parts.history import History, Moment
+from tests.prove.race_parts.answers import OK, Answer
+from tests.prove.race_parts.history import History, Moment, Turn
+from tests.prove.race_parts.ledger import Effect
 
 _GOING_ON: Final = frozenset({"proposed", "validated", "approval", "approved", "executing"})
 
@@ -22,19 +22,15 @@ def broken(history: History) -> Iterator[str]:
     yield from _miscounted(history)
 
 
-def begun_after_kills(history: History) -> Iterator[tuple[int, int, bool]]:
-    """Yield proposal, seq of the kill, and whether the kill had listed it, for each effect begun after a kill returned.
-
-    Only those are meant whose proposal was there when it was thrown.
-    """
-    kills = [turn for turn in history.turns if turn.reason in history.by_reason and turn.stops]
-    for turn in kills:
-        kill = history.by_reason[turn.reason]
-        if kill.verb != "kill" or kill.said != OK or not kill.recorded:
+def begun_after_kills(history: History) -> Iterator[tuple[Effect, Answer]]:
+    """Yield each effect that began after a kill had returned, with that kill; its proposal was there before."""
+    kills = [(turn, history.by_reason.get(turn.reason)) for turn in history.turns if turn.stops]
+    for turn, kill in kills:
+        if kill is None or kill.verb != "kill" or kill.said != OK or not kill.recorded:
             continue
         for effect in history.effects:
             if effect.began > kill.ended and history.lives[effect.proposal_id][0].seq < turn.seq:
-                yield effect.proposal_id, turn.seq, effect.proposal_id in kill.in_flight
+                yield effect, kill
 
 
 def _doubled(history: History) -> Iterator[str]:
@@ -51,31 +47,38 @@ def _without_a_claim(history: History) -> Iterator[str]:
 
 
 def _unlisted(history: History) -> Iterator[str]:
-    for proposal_id, seq, listed in begun_after_kills(history):
-        if not listed:
-            yield f"the effect of proposal {proposal_id} began after the kill of line {seq}, which does not list it"
+    for effect, kill in begun_after_kills(history):
+        if effect.proposal_id not in kill.in_flight:
+            yield f"the effect of proposal {effect.proposal_id} began after kill {kill.reason}, which does not list it"
 
 
 def _epochs(history: History) -> Iterator[str]:
-    for before, after in pairwise(history.turns):
-        if after.epoch != before.epoch + 1:
-            yield f"line {after.seq} switched from epoch {before.epoch} to epoch {after.epoch}"
+    epochs: dict[str, int] = {}
+    for turn in history.turns:
+        before = epochs.get(turn.scope, turn.epoch - 1)
+        if turn.epoch != before + 1:
+            yield f"line {turn.seq} switched {turn.scope} from epoch {before} to epoch {turn.epoch}"
+        epochs[turn.scope] = turn.epoch
 
 
 def _gone_on(history: History) -> Iterator[str]:
     for proposal_id, life in history.lives.items():
         for moment in life:
-            turn = next((turn for turn in reversed(history.turns) if turn.seq < moment.seq), None)
-            if moment.event not in _GOING_ON or turn is None:
+            if moment.event not in _GOING_ON:
                 continue
-            if turn.stops:
+            decisive = _in_force(history.turns, moment.seq)
+            if any(turn.stops for turn in decisive):
                 yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, in observe mode"
-            elif life[0].seq < turn.seq:
+            elif any(life[0].seq < turn.seq for turn in decisive):
                 yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, after the stop that ended it"
 
 
+def _in_force(turns: Sequence[Turn], seq: int) -> Collection[Turn]:
+    return {turn.scope: turn for turn in turns if turn.seq < seq}.values()
+
+
 def _miscounted(history: History) -> Iterator[str]:
-    required = {proposal.id: proposal.required_approvals for proposal in history.proposals}
+    required = {proposal.id: proposal.required_approvals for proposal in history.remains.proposals}
     for proposal_id, life in history.lives.items():
         people = [moment.person for moment in life if moment.event in {"approval", "approved"}]
         if len(people) != len(set(people)):

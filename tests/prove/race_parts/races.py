@@ -16,7 +16,9 @@ from tests.prove.race_parts.rounds import Round, contended
 
 FIRST: Final = 1_000
 """How many operations the first round has: most bugs are found in it."""
-ENOUGH: Final = 4_000
+EACH: Final = 4_000
+"""How many each later one has."""
+ENOUGH: Final = 20_000
 """From so many operations on everything below must have occurred."""
 _OCCURS: Final = (
     "effects",
@@ -32,14 +34,14 @@ _OCCURS: Final = (
 )
 
 
-def race(trial: Trial, databases: AbstractContextManager[Databases], each: int) -> Outcome:
-    """Do rounds of *each* operations until the trial's count is reached or something is broken."""
+def race(trial: Trial, databases: AbstractContextManager[Databases], *, width: int) -> Outcome:
+    """Do round after round, *width* operations at once in each process, until enough is done or something is broken."""
     outcome, counts, number = Outcome(), Counter[str](), 0
     with databases as offered, memory_folder() as folder:
         while outcome.done < trial.count and not outcome.violations:
-            count = min(each if number else FIRST, trial.count - outcome.done)
-            history = _round(offered, folder / str(number), f"{trial.seed}:{number}", count)
-            said = [*history.problems, *broken(history), *unexplained(history)]
+            count = min(EACH if number else FIRST, trial.count - outcome.done)
+            history = _round(offered, folder / str(number), f"{trial.seed}:{number}", count, width)
+            said = [*history.remains.problems, *broken(history), *unexplained(history)]
             outcome.violations += [f"round {trial.seed}:{number}: {one}" for one in said]
             outcome.done += len(history.answers)
             counts.update(_counted(history))
@@ -51,11 +53,11 @@ def race(trial: Trial, databases: AbstractContextManager[Databases], each: int) 
     return outcome
 
 
-def _round(databases: Databases, folder: Path, seed: str, count: int) -> History:
+def _round(databases: Databases, folder: Path, seed: str, count: int, width: int) -> History:
     folder.mkdir()
     url = databases.fresh(folder)
     try:
-        return contended(Round.of(url, folder, seed, count))
+        return contended(Round.of(url, folder, seed, count=count, width=width))
     finally:
         databases.drop(url)
         shutil.rmtree(folder)
@@ -63,12 +65,12 @@ def _round(databases: Databases, folder: Path, seed: str, count: int) -> History
 
 def _counted(history: History) -> Counter[str]:
     said = Counter(answer.said for answer in history.answers)
-    events = Counter(event.event for event in history.audit)
+    events = Counter(event.event for event in history.remains.audit)
     return Counter(
         {
             "effects": len(history.effects),
             "kills": sum(answer.verb == "kill" and answer.said == OK for answer in history.answers),
-            "begun after a kill that lists them": sum(listed for *_, listed in begun_after_kills(history)),
+            "begun after a kill that lists them": sum(1 for _ in begun_after_kills(history)),
             "told that somebody else was first": said["AlreadyDecidedError"],
             "clicks delivered again": events["duplicate"],
             "told that they had approved already": said["AlreadyApprovedError"],

@@ -4,29 +4,24 @@ import asyncio
 import logging
 import multiprocessing
 import traceback
-from collections import Counter
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Final
 
-from actions.models import ActionProposal, AuditEvent
-from storage.audit_verify import verify
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
 from tests.factories import CountingEntropy
-from tests.invariants import check, everything
 from tests.prove.race_parts.answers import Answer
 from tests.prove.race_parts.arena import Arena, ArenaClock, Tally
 from tests.prove.race_parts.contestant import PER_ITEM, WINDOW, Contestant
 from tests.prove.race_parts.history import History
-from tests.prove.race_parts.ledger import Effect, Ledger, effects_in
+from tests.prove.race_parts.ledger import Ledger, effects_in
+from tests.prove.race_parts.remains import Remains, remains_of
 from tests.rig import Rig, Target
 
 PROCESSES: Final = 4
-WIDTH: Final = 8
-"""How many operations each process does at the same time."""
 _PATIENCE: Final = 60.0
 """Seconds to wait for the database: here nobody is to be sent away because others are busy."""
 _FORK: Final = multiprocessing.get_context("fork")
@@ -40,16 +35,20 @@ class Round:
     folder: Path
     seed: str
     count: int
+    width: int
+    """How many operations each process does at the same time."""
     arena: Arena
     start: Barrier
 
     @classmethod
-    def of(cls, url: str, folder: Path, seed: str, count: int) -> "Round":
+    def of(cls, url: str, folder: Path, seed: str, *, count: int, width: int) -> "Round":
         """Prepare a round of *count* operations."""
         (folder / "state").mkdir(mode=0o700)
-        items = (count + PROCESSES * WIDTH * 2) // PER_ITEM + WINDOW + 1
-        arena = Arena(processes=PROCESSES, width=WIDTH, items=items)
-        return cls(url=url, folder=folder, seed=seed, count=count, arena=arena, start=_FORK.Barrier(PROCESSES))
+        items = (count + PROCESSES * width * 2) // PER_ITEM + WINDOW + 1
+        arena = Arena(processes=PROCESSES, width=width, items=items)
+        return cls(
+            url=url, folder=folder, seed=seed, count=count, width=width, arena=arena, start=_FORK.Barrier(PROCESSES)
+        )
 
     @property
     def ledger(self) -> Path:
@@ -68,8 +67,7 @@ class Round:
 def contended(one: Round) -> History:
     """Let the processes contend; return what they were told, with what the database and the ledger say at the end."""
     answers = _from_all(one)
-    proposals, audit, problems = asyncio.run(_settled(one))
-    return History(answers=answers, audit=audit, proposals=proposals, effects=effects_in(one.ledger), problems=problems)
+    return History(answers=answers, effects=effects_in(one.ledger), remains=asyncio.run(_settled(one)))
 
 
 def _from_all(one: Round) -> list[Answer]:
@@ -110,10 +108,10 @@ async def _contend(one: Round, process: int) -> list[Answer]:
             kill_files=one.kill_files(f"files{process}.{number}"),
             ledger=ledger,
             process=process,
-            number=process * WIDTH + number,
+            number=process * one.width + number,
             seed=one.seed,
         )
-        for number in range(WIDTH)
+        for number in range(one.width)
     ]
     await asyncio.to_thread(one.start.wait)
     await asyncio.gather(*(contestant.run(one.count) for contestant in contestants))
@@ -121,22 +119,10 @@ async def _contend(one: Round, process: int) -> list[Answer]:
     return [answer for contestant in contestants for answer in contestant.answers]
 
 
-async def _settled(one: Round) -> tuple[list[ActionProposal], list[AuditEvent], list[str]]:
+async def _settled(one: Round) -> Remains:
     store = await asyncio.to_thread(one.opened)
     target = Target(ledger=Tally(one.arena.touched))
     rig = Rig(store, one.kill_files("settled"), ArenaClock(one.arena.done), owner="host/0/settled", target=target)
-    await rig.sweeper.sweep()
-    await rig.reconciler.reconcile()
-    proposals = await store.read(everything)
-    audit = await rig.auditor.events(limit=1_000_000)
-    problems = await _broken(store, effects_in(one.ledger))
+    remains = await remains_of(rig, one.url, effects_in(one.ledger))
     await store.close()
-    return proposals, audit, [*problems, *verify(one.url, []).problems]
-
-
-async def _broken(store: SqlStore, effects: list[Effect]) -> list[str]:
-    try:
-        await store.read(lambda reader: check(reader, Counter(effect.key for effect in effects), {}))
-    except (AssertionError, ValueError) as error:
-        return [str(error) or repr(error)]
-    return []
+    return remains

@@ -100,12 +100,13 @@ class Disk:
         self._open: dict[int, tuple[Path, _Node]] = {}
 
     @classmethod
-    def holding(cls, root: Path) -> "Disk":
-        """Return a disk on which everything that is below *root* now is durable."""
+    def holding(cls, state: Path, root: Path) -> "Disk":
+        """Return a disk on which everything that *state* holds is durable, and stands below *root*."""
         disk = cls(root)
-        for path in sorted(root.rglob("*")):
+        for path in sorted(state.rglob("*")):
             node = _Folder() if path.is_dir() else _File(durable=bytearray(path.read_bytes()))
-            disk._names[path] = disk._durable[path] = node
+            place = root / path.relative_to(state)
+            disk._names[place] = disk._durable[place] = node
         return disk
 
     def take(self, event: Event) -> None:

@@ -1,0 +1,188 @@
+"""Every message, modal and tab, filled by an attacker: what is wrong with it, in words, and nothing if all is well."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from actions.diagnosis.models import Ticket, TicketStatus
+from actions.models import Actor, Checkpoint, Control, SafetyMode
+from actions.safety import Stopped
+from bot.views.announcement import AnnouncementView, announcement
+from bot.views.card import card
+from bot.views.command_answers import StatusView, kill_answer, list_answer, show_answer, status_answer
+from bot.views.details import DetailsView, details
+from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
+from bot.views.digest import DigestData, Tally, digest
+from bot.views.home import HomeItem, HomeView, home
+from bot.views.notice import notice
+from bot.views.parameters import read_parameters, render_parameters, shows, spelled
+from bot.views.plain import exact, fallback, line, passage
+from bot.views.result import result
+from tests.bot.views.hostile import Attacker
+from tests.bot.views.samples import NOW, a_proposal, an_event
+from tests.bot.views.walking import buttons, message_faults, view_faults
+
+LINK: Final = "https://team.slack.example/archives/C1/p1"
+USERS: Final = ("UANN", "UBO", "U012ABCDEF")
+ROOMS: Final = (40, 300, 5_000)
+
+
+def faults_of_card(attacker: Attacker) -> list[str]:
+    view = attacker.card()
+    shown = card(view)
+    faults = message_faults(shown, users=USERS)
+    if "Approve" in buttons(shown.blocks):
+        attacker.met["cards with Approve"] += 1
+        exactly = shows(shown.blocks, view.dossier.proposal.parameters)
+        faults += [] if exactly else ["Approve stands under other parameters"]
+    return faults
+
+
+def faults_of_answer(attacker: Attacker) -> list[str]:
+    shown = show_answer(attacker.card(), attacker.choose([LINK, None]))
+    faults = message_faults(shown, users=USERS, links=(LINK,))
+    return faults + ([] if buttons(shown.blocks) == ["Details"] else ["other buttons than Details"])
+
+
+def faults_of_details(attacker: Attacker) -> list[str]:
+    view = DetailsView(dossier=attacker.dossier(), title=attacker.text(), undo_hint=attacker.text(), now=NOW)
+    return view_faults(details(view), users=USERS)
+
+
+def faults_of_result(attacker: Attacker) -> list[str]:
+    return message_faults(result(attacker.dossier(), NOW), users=USERS)
+
+
+def faults_of_diagnosis(attacker: Attacker) -> list[str]:
+    view = DiagnosisView(
+        diagnosis=attacker.diagnosis(),
+        now=NOW,
+        since=attacker.many((LaterProposal(proposal=a_proposal(**attacker.proposal()), link=LINK),)),
+        refused=attacker.many((attacker.text(),)),
+    )
+    return message_faults(diagnosis_message(view), links=(LINK,))
+
+
+def faults_of_announcement(attacker: Attacker) -> list[str]:
+    data = {"scope": attacker.text(), "mode": attacker.text(), "reason": attacker.text()}
+    view = AnnouncementView(
+        event=an_event(9, attacker.choose(["kill_switch", "mode_change"]), str(Actor.slack("T1", "UANN")), data=data),
+        in_flight=attacker.many((a_proposal(**attacker.proposal()),)),
+        cancelled=attacker.choose([None, 0, 3]),
+    )
+    return message_faults(announcement(view), users=USERS)
+
+
+def faults_of_digest(attacker: Attacker) -> list[str]:
+    data = _digest(attacker)
+    shown = digest(data)
+    witnessed = data.checkpoint.line() in shown.text and data.checkpoint.line() in _boxes(shown.blocks)
+    return message_faults(shown) + ([] if witnessed else ["the digest does not bear witness"])
+
+
+def faults_of_answers_to_commands(attacker: Attacker) -> list[str]:
+    proposals = tuple(a_proposal(**attacker.proposal()) for _ in range(2)) * attacker.choose([1, 1, 1, 10])
+    status = StatusView(
+        controls=_controls(attacker),
+        waiting=proposals,
+        in_flight=proposals,
+        open_tickets=3,
+        kill_files=attacker.choose([(), ("kill.1",)]),
+        now=NOW,
+    )
+    stopped = Stopped(recorded=True, cancelled=2, in_flight=proposals, problem=attacker.text())
+    answers = (
+        status_answer(status),
+        list_answer(proposals, NOW),
+        kill_answer(stopped),
+        notice(attacker.text()),
+    )
+    return [fault for answer in answers for fault in message_faults(answer, users=USERS)]
+
+
+def faults_of_home(attacker: Attacker) -> list[str]:
+    items = tuple(HomeItem(proposal=a_proposal(**attacker.proposal()), link=LINK) for _ in range(2)) * attacker.choose(
+        [0, 1, 1, 12]
+    )
+    view = HomeView(controls=_controls(attacker), waiting=items, in_flight=items, recent=items, may_kill=True, now=NOW)
+    return view_faults(home(view), users=USERS, links=(LINK,))
+
+
+def faults_of_parameters(attacker: Attacker) -> list[str]:
+    stored = attacker.parameters()
+    return faults_of_shown_parameters(render_parameters(stored), stored)
+
+
+def faults_of_shown_parameters(shown: list[Any], stored: Any) -> list[str]:
+    """Parameters are read back exactly or not at all."""
+    try:
+        read = read_parameters(shown)
+    except ValueError:
+        return ["what cannot be read is said to be shown"] if shows(shown, stored) else []
+    return [] if spelled(read) == spelled(stored) and read == stored else ["other parameters are read back"]
+
+
+def faults_of_texts(attacker: Attacker) -> list[str]:
+    return [fault for most in ROOMS for fault in faults_of_text(attacker.text(), most)]
+
+
+def faults_of_text(text: str, most: int) -> list[str]:
+    """Nothing is longer than its room or hidden in it."""
+    shown = (line(text, most), passage(text, most), exact(text, most), fallback(line(text, 9_000), most))
+    faults = [f"{len(one)} characters in a room for {most}" for one in shown if not 0 < len(one) <= most]
+    hidden = (char for one in shown for char in one if not char.isprintable() and char != "\n")
+    return faults + [f"hides {char!r}" for char in hidden]
+
+
+ATTACKS: Final[Mapping[str, Callable[[Attacker], list[str]]]] = {
+    "card": faults_of_card,
+    "answer about one action": faults_of_answer,
+    "details": faults_of_details,
+    "result": faults_of_result,
+    "diagnosis": faults_of_diagnosis,
+    "announcement": faults_of_announcement,
+    "digest": faults_of_digest,
+    "answers to commands": faults_of_answers_to_commands,
+    "home": faults_of_home,
+    "parameters": faults_of_parameters,
+    "texts": faults_of_texts,
+}
+"""By what is shown."""
+
+
+def _controls(attacker: Attacker) -> tuple[Control, ...]:
+    own = tuple(_control(attacker.text(), attacker.text()) for _ in range(2)) * attacker.choose([0, 1, 1, 1, 21])
+    return (_control("*", attacker.text()), *own)
+
+
+def _control(scope: str, reason: str) -> Control:
+    return Control(
+        scope=scope, mode=SafetyMode.EXECUTE, epoch=2, changed_by="slack:T1/UANN", changed_at=NOW, reason=reason
+    )
+
+
+def _digest(attacker: Attacker) -> DigestData:
+    text = attacker.text()
+    tally = Tally(count=400, newest=attacker.many((a_proposal(**attacker.proposal()),)))
+    ticket = Ticket(
+        key=text, subject=text, rule=text, target=text, status=TicketStatus.OPEN, opened_at=NOW, last_seen_at=NOW
+    )
+    data = {"scope": text, "mode": text, "reason": attacker.text()}
+    return DigestData(
+        ref="2026-03-01T02:00:00+00:00",
+        since=NOW,
+        until=NOW,
+        checkpoint=Checkpoint(seq=9, head="f" * 64, count=9, at=NOW),
+        open_tickets=attacker.many((ticket,)),
+        pending=tally,
+        unknown=tally,
+        done=tally,
+        failed=tally,
+        mode_changes=attacker.many((an_event(9, "mode_change", f"http:{text}", data=data),)),
+        approvals=7,
+        median_decision_seconds=attacker.choose([None, 41.0]),
+    )
+
+
+def _boxes(blocks: Any) -> list[str]:
+    parts = [part for block in blocks if block["type"] == "rich_text" for part in block["elements"]]
+    return [part["elements"][0]["text"] for part in parts if part["type"] == "rich_text_preformatted"]
