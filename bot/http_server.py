@@ -17,11 +17,12 @@ log = logging.getLogger(__name__)
 
 
 HEAD_SECONDS: Final = 10.0
-"""How long a client may take to send the head of a request, once it has connected or begun."""
+"""How long a client may take to send the head of a request, once it has connected or begun, or the rest of one that was
+refused."""
 
 
 class _Punctual(H11Protocol):
-    """Closes connections on which the head of a request comes too slowly, of which there could be any number."""
+    """Closes connections on which too little comes too slowly, of which there could be any number."""
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
     _waiting: asyncio.TimerHandle | None = None
@@ -32,10 +33,21 @@ class _Punctual(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self._is_owed():
             self._wait()
         else:
             self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_owed() and self.conn.their_state is not h11.IDLE:
+            self._wait()
+
+    def _is_owed(self) -> bool:
+        """Return whether the head of a request is, or the rest of a body that was answered without reading it."""
+        if self.conn.their_state is h11.SEND_BODY:
+            return self.cycle.response_complete
+        return self.conn.their_state is h11.IDLE
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -39,3 +39,12 @@ async def test_who_is_too_slow_the_second_time_is_cut_off_too(connected: Streams
     writer.write(REQUEST[:-1])
 
     assert await reader.read() == b""
+
+
+async def test_who_goes_on_sending_what_was_answered_already_is_cut_off(connected: Streams) -> None:
+    reader, writer = connected
+    writer.write(b"POST / HTTP/1.1\r\nHost: bot.example\r\nContent-Length: 1000000000\r\n\r\n")
+    await reader.readuntil(b"here")
+    writer.write(b"x" * 99)
+
+    assert await reader.read() == b""

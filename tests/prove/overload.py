@@ -249,6 +249,8 @@ def _judge_flood(seen: Seen, outcome: Outcome) -> None:
     before, during = seen.slower
     outcome.notes.append(f"the machine was {before:.1f} times slower than alone, {during:.1f} times under the flood")
     outcome.notes.append(", ".join(f"{what} × {number:,}" for what, number in sorted((answers + faults).items())))  # noqa: RUF001
+    if seen.flood.sent / seen.flood.seconds * seen.slower[1] < RATE / 10:
+        outcome.violations.append("the flood was none: far fewer requests were answered than this machine can answer")
     outcome.violations += [f"{what}: {number} times" for what, number in faults.items() if what != ENDED]
     if seen.flood.seconds > ENOUGH and not (answers[f"{DIAGNOSIS}: 429"] and seen.flood.accepted):
         outcome.violations.append("diagnoses were not both accepted and refused: the flood proves nothing")

@@ -74,10 +74,10 @@ class _Junk:
         return self._flood
 
     async def _send(self) -> None:
-        while True:
+        while not self._over.is_set():
             reader, writer = await asyncio.open_connection(self._host, self._port)
             try:
-                while not reader.at_eof():
+                while True:
                     await self._one(reader, writer)
             except (OSError, EOFError):
                 self._flood.faults[ENDED] += 1
@@ -97,9 +97,8 @@ class _Junk:
             self._flood.faults["429 without Retry-After"] += 1
         if status >= 500:
             self._flood.faults[f"{kind} answered with {status}"] += 1
-        if b"connection: close" in headers:
-            writer.close()
-            raise EOFError
+        if kind == OVERSIZED or b"connection: close" in headers:
+            raise EOFError  # nobody sends so much; whoever goes on is cut off
 
     async def _straggle(self, number: int) -> None:
         """Let a body, or a head, come too slowly; who is cut off comes again."""
@@ -174,11 +173,12 @@ def _key(number: int) -> str:
 
 DIAGNOSIS: Final = "a diagnosis"
 """One that is in order."""
+OVERSIZED: Final = "oversized"
 ENDED: Final = "connections that ended"
 KINDS: Final[tuple[tuple[str, Callable[[Random, int], bytes]], ...]] = (
     ("unsigned", _unsigned),
     ("forged", _forged),
-    ("oversized", _oversized),
+    (OVERSIZED, _oversized),
     ("deep", _deep),
     ("by a stranger", _stranger),
     ("nowhere", _nowhere),
