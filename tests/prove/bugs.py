@@ -54,6 +54,32 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="enough = proposal.version > proposal.required_approvals",
         ),
     ),
+    "identities counted as people": (
+        Bug(module="actions.decisions", old="person=decision.person,", new="person=str(ask.by.actor),"),
+    ),
+    "groups counted as people": (
+        Bug(
+            module="actions.policy",
+            old="people = {approval.person for approval in counted}",
+            new="people = {(each.person, name) for each in counted for name in each.groups or (each.person,)}",
+        ),
+    ),
+    "needed groups not asked for": (
+        Bug(module="actions.policy", old="groups=tuple(sorted(quorum.needs - groups)),", new="groups=(),"),
+    ),
+    "the last approval lost": (
+        # Each of two that come at once sees the other's missing, so that nobody is the last.
+        Bug(
+            module="actions.decisions",
+            old="if not tx.insert_approval(approval):",
+            new="before = still_missing(tx, self.policy, proposal)\n        if not tx.insert_approval(approval):",
+        ),
+        Bug(
+            module="actions.decisions",
+            old="enough = not still_missing(tx, self.policy, proposal)\n",
+            new="enough = not before\n",
+        ),
+    ),
     "stale fence accepted": (
         Bug(
             module="actions.attempt",

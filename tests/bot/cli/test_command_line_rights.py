@@ -32,7 +32,7 @@ def decisions(home: Home) -> list[tuple[str, str]]:
     """Everything that was decided or begun, by whom."""
     with home.sql() as connection:
         rows = connection.execute(
-            "SELECT event, actor FROM audit WHERE event NOT IN ('started', 'stopped', 'denied') "
+            "SELECT event, actor FROM audit WHERE event NOT IN ('started', 'stopped', 'denied', 'checkpoint') "
             "AND actor != 'system:start' ORDER BY seq"  # a subject that is seen for the first time is written down
         ).fetchall()
     connection.close()
