@@ -201,7 +201,8 @@ class Lifecycle(RuleBasedStateMachine):
 
     def execute(self, _: int, __: int) -> None:
         self.run(self.rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on"))
-        self.stand_down()
+        if self.mode == "observe":
+            self.stand_down()
         self.mode = "execute"
 
     def stand_down(self) -> int:

@@ -145,8 +145,8 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
         Bug(
             module="storage.proposals",
-            old="if current is None or _guard(current) != _guard(proposal):",
-            new="if current is None:",
+            old="        guard = _guard(proposal)\n",
+            new="        guard = _guard(current or proposal)\n",
         ),
     ),
     "the wrong winner is named": (

@@ -40,9 +40,20 @@ def _ok(history: History, answer: Answer) -> bool:
         case "run":
             return any(m.owner == answer.owner for m in history.lives[answer.proposal_id])
         case "kill" | "observe" | "execute":
-            return any(t.reason == answer.reason and t.in_flight == answer.in_flight for t in history.turns)
+            return _turned(history, answer) or (answer.verb == "execute" and _executing_already(history, answer))
         case _:
             return True
+
+
+def _turned(history: History, answer: Answer) -> bool:
+    return any(turn.reason == answer.reason and turn.in_flight == answer.in_flight for turn in history.turns)
+
+
+def _executing_already(history: History, answer: Answer) -> bool:
+    return any(
+        turn.scope == answer.scope and not turn.stops and turn.since <= answer.ended and turn.until >= answer.began
+        for turn in history.turns
+    )
 
 
 def _decided_so(moment: Moment, answer: Answer) -> bool:
