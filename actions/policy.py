@@ -15,7 +15,7 @@ _LOCAL_STOPS: Final = frozenset({Verb.KILL, Verb.CANCEL})
 _IN_WORDS: Final[Mapping[Verb, str]] = {
     Verb.APPROVE: "approve this",
     Verb.CANCEL: "cancel this",
-    Verb.KILL: "stop this",
+    Verb.KILL: "use the kill switch",
     Verb.SET_MODE: "switch to execute",
     Verb.RESOLVE: "say what became of this",
     Verb.PROPOSE: "propose actions",

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from actions.errors import OperatorError
+from actions.errors import NotReadyError, OperatorError
 from actions.executor import ActionExecutor
 from actions.lifecycle import EXPIRE, PENDING, PROPOSED
 from actions.models import ActionProposal
@@ -56,6 +56,8 @@ class Sweeper:
     async def _validate_one(self, proposal: ActionProposal) -> None:
         try:
             await self._executor.validate_proposal(proposal.id)
+        except NotReadyError:
+            log.debug("proposal %d was validated or ended meanwhile", proposal.id)
         except OperatorError as error:
             log.info("proposal %d is still not validated: %s", proposal.id, error)
         except Exception:  # boundary: a fault in one subject must not keep the others from being validated

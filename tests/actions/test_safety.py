@@ -177,7 +177,7 @@ class TestTheKillSwitch:
     async def test_whoever_may_not_stops_nothing_and_leaves_no_file(self, rig: Rig) -> None:
         proposal_id = await rig.propose("a")
 
-        with pytest.raises(NotAuthorizedError, match="You may not stop this"):
+        with pytest.raises(NotAuthorizedError, match="You may not use the kill switch"):
             await rig.safety.kill_switch(by=CY, reason="stop")
 
         assert rig.kill_files.present() == []

@@ -87,7 +87,7 @@ async def test_a_forged_press_of_the_kill_switch_is_refused_in_a_modal(bot: Bot)
     assert (await bot.workspace.deliver(*payload)).acked
 
     await bot.until(lambda: bool(bot.workspace.modals("cy")))
-    assert "You may not stop everything" in str(bot.workspace.modals("cy"))
+    assert "You may not use the kill switch" in str(bot.workspace.modals("cy"))
     assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
     assert len(await bot.audit("denied")) == 1
 

@@ -1,12 +1,14 @@
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import aiohttp
 import pytest
 
 from actions.errors import StorageError
+from actions.models import Actor, Verb
+from actions.policy import Clause, Grants, Group, Person
 from actions.ports import OutboxKind
 from bot.acquaintance import Acquaintance
 from bot.housekeeping import KEPT_FOR, PRUNE_BATCH, RUN_LEASE, RUN_LEASE_FOR, TURN_FOR, RunLease, Turn, every, prune
@@ -191,3 +193,28 @@ async def test_approvers_are_asked_about_while_something_waits_for_them(store: M
     await rig.executor.cancel_proposal(proposal_id, by=ANN)
     await acquaintance.renew()
     assert len(asked) == 2
+
+
+async def test_those_who_decide_by_a_grant_or_in_a_group_are_asked_about_too(
+    store: MemoryStore, clock: FixedClock
+) -> None:
+    asked: list[str] = []
+
+    async def warm(actors: Sequence[Actor]) -> None:
+        asked.extend(actor.name for actor in actors)
+
+    rig = await Rig(store, MemoryKillFiles(), clock).start()
+    await rig.propose("a")
+    grants = Grants(
+        people=tuple(Person(name=name, slack=frozenset({f"T1/U{name.upper()}"})) for name in ("ann", "bo", "cy", "di")),
+        verbs={Verb.APPROVE: frozenset({"ann"})},
+        approvals={},
+        groups=(Group(name="dba", members=frozenset({"cy"})),),
+        granted=(
+            Clause(name="[[grants]] 1", who=frozenset({"bo", "group:dba"}), verbs=frozenset({Verb.APPROVE})),
+            Clause(name="[[grants]] 2", who=frozenset({"di"}), verbs=frozenset({Verb.CANCEL})),
+        ),
+    )
+    await Acquaintance(store=store, grants=grants, warm=warm).renew()
+
+    assert asked == ["T1/UANN", "T1/UBO", "T1/UCY"]
