@@ -35,7 +35,7 @@ from bot.presenter import CardPresenter
 from bot.settings import Settings
 from bot.signals import Signals
 from bot.sockets import Sockets
-from bot.system import SystemClock, is_dead
+from bot.system import SystemClock, is_dead, keep_what_is_loaded
 from bot.web import build_web
 from bot.wiring import Parts, opened
 from bot.workspace_identity import WorkspaceIdentity, require_socket_mode, who_am_i
@@ -90,6 +90,7 @@ async def serve(
         directory = build_directory(client, who.team_id, SystemClock(), group_ids=settings.slack_groups)
         parts = await stack.enter_async_context(opened(settings, publisher=signals, directory=directory))
         service = Service(parts, client=client, who=who, channel=channel, signals=signals, warm=directory.warm)
+        keep_what_is_loaded()
         await service.run(
             stopping,
             host=host or settings.http.host,

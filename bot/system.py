@@ -1,6 +1,7 @@
 """The machine underneath: clock, randomness, the key behind the buttons, and which process is which."""
 
 import asyncio
+import gc
 import hmac
 import os
 import secrets
@@ -14,6 +15,14 @@ from typing import Final
 from actions.errors import ConfigurationError
 
 _KEY_BYTES: Final = 32
+
+
+def keep_what_is_loaded() -> None:
+    """Spare the garbage collector looking at what exists now: modules and the like, which live as long as the process.
+
+    Called once a process has loaded what it needs; its changes of many rows then cost about a tenth less.
+    """
+    gc.freeze()
 
 
 class SystemClock:

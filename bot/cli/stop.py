@@ -18,6 +18,7 @@ from bot.reach import build_kill_files, build_safety, reading
 from bot.settings import Settings, load
 from bot.settings_sources import likely_state_dir
 from bot.signals import Signals
+from bot.system import keep_what_is_loaded
 from bot.views.times import moment
 
 KILL_FILE_ONLY: Final = 4
@@ -87,6 +88,7 @@ def _dropped(files: KillFiles) -> list[str]:
 async def _kill(settings: Settings, *, reason: str, scope: str) -> Stopped | OperatorError:
     try:
         async with _safety(settings) as safety:
+            keep_what_is_loaded()
             return await safety.kill_switch(by=caller(os.environ), reason=reason, scope=scope)
     except (UnavailableError, ConfigurationError, OSError) as error:
         return _unrecorded(error)

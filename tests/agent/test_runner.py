@@ -24,6 +24,7 @@ async def statuses(rig: Rig) -> list[str]:
 
 
 async def execute_again(rig: Rig) -> None:
+    await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, reason="a pause")
     await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from actions.ports import Reader, Store, Transaction
 from actions.safety import BATCH
-from bot.system import SystemClock, SystemEntropy
+from bot.system import SystemClock, SystemEntropy, keep_what_is_loaded
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
 from tests.bench.history import copied, rig_over, url
@@ -107,6 +107,7 @@ async def _killed(address: str, state_dir: Path) -> tuple[float, float]:
     rig = Rig(watched, DirectoryKillFiles(state_dir, entropy=SystemEntropy()), SystemClock())
     # As in a process that has been up for a while: the connection is warm.
     await store.read(lambda reader: reader.controls())
+    keep_what_is_loaded()
     began = time.perf_counter()
     stopped = await rig.safety.kill_switch(by=ANN, reason="benchmark")
     ended = time.perf_counter()

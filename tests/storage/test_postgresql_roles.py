@@ -46,7 +46,7 @@ class Manual:
     bot: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def manual(server: Server) -> Iterator[Manual]:
     with server.connect() as superuser:
         for statement in ROLES.split(";")[:-1]:
@@ -59,7 +59,7 @@ def manual(server: Server) -> Iterator[Manual]:
     server.drop("operator")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def strict(server: Server) -> Server:
     """The server, with roles that it does not let in."""
     with server.connect() as superuser:

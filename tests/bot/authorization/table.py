@@ -42,7 +42,10 @@ _APPROVE: Final = Row(does="approved", who=TWO, statuses=frozenset({VALIDATED}),
 _CANCEL: Final = Row(does="cancelled", who=THREE, statuses=PENDING)
 _EXPLAIN: Final = Row(does="explained", who=THREE, statuses=frozenset({CANCELLED}))
 _KILL: Final = Row(does="kill_switch", who=THREE)
-_SWITCH: Final = Row(does="mode_change", who=THREE)
+_OBSERVE: Final = Row(does="mode_change", who=THREE)
+# Execute where it is execute already changes nothing, unless a kill file lies there.
+_TO_EXECUTE: Final = frozenset({Mode.OBSERVE, Mode.HELD})
+_EXECUTE: Final = Row(does="mode_change", who=THREE, modes=_TO_EXECUTE)
 
 SLACK: Final[Mapping[str, Row]] = {
     "button proposal.approve": _APPROVE,
@@ -51,8 +54,8 @@ SLACK: Final[Mapping[str, Row]] = {
     "button kill_switch.throw": _KILL,
     "command status": READS,
     "command mode": READS,
-    "command mode observe": _SWITCH,
-    "command mode execute": _SWITCH,
+    "command mode observe": _OBSERVE,
+    "command mode execute": _EXECUTE,
     "command kill-switch": _KILL,
     "command list": READS,
     "command show": READS,
@@ -79,7 +82,7 @@ CORE: Final[Mapping[str, Row]] = {
     "resolve": Row(does="completed", who=THREE | CLI_LISTED, statuses=frozenset({UNKNOWN})),
     "kill": Row(does="kill_switch", who=THREE | CLI_ANYBODY),
     "observe": Row(does="mode_change", who=THREE | CLI_ANYBODY),
-    "execute": Row(does="mode_change", who=THREE | CLI_LISTED),
+    "execute": Row(does="mode_change", who=THREE | CLI_LISTED, modes=_TO_EXECUTE),
     "propose": Row(does="proposed", who=EVERYBODY, modes=frozenset({Mode.EXECUTE, Mode.KILLED})),
 }
 
