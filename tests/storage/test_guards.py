@@ -68,11 +68,11 @@ def test_what_was_proposed_cannot_be_changed(database: sqlite3.Connection, colum
             "FOREIGN KEY constraint failed",
         ),
         (
-            "INSERT INTO approvals SELECT NULL, proposal_id, person, actor, via, params_hash, at, groups FROM approvals",
+            "INSERT INTO approvals SELECT id + 1000, proposal_id, person, actor, via, '', at, groups FROM approvals",
             "UNIQUE constraint failed: approvals.proposal_id, approvals.person",
         ),
         (
-            "INSERT INTO approvals SELECT NULL, 9999, person, actor, via, params_hash, at, groups FROM approvals LIMIT 1",
+            "INSERT INTO approvals SELECT 9999, 9999, person, actor, via, '', at, groups FROM approvals LIMIT 1",
             "FOREIGN KEY constraint failed",
         ),
         (
