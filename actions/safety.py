@@ -299,7 +299,7 @@ class SafetyController:
             changed_by=str(by.actor),
             changed_at=self._clock.now(),
             reason=reason,
-            stopped_as=stopped_as if mode is SafetyMode.OBSERVE else _last_stop(before),
+            stopped_as=stopped_as if mode is SafetyMode.OBSERVE else before.stopped_as,
         )
         tx.set_control(control)
         return control
@@ -316,11 +316,6 @@ class SafetyController:
             overall, own = lock(tx, proposal.subject)
             stand_down(tx, proposal, overall, own, at=self._clock.now())
         return len(batch)
-
-
-def _last_stop(before: Control) -> ReasonCode:
-    # Whoever sets execute in execute lifts a kill that only a file knows of.
-    return before.stopped_as if before.mode is SafetyMode.OBSERVE else ReasonCode.KILL_SWITCH
 
 
 def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:

@@ -369,7 +369,7 @@ class TestTheMode:
         _, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
 
         assert cancelled == 1
-        assert await status(rig.store, approved) == "cancelled(kill_switch)"
+        assert await status(rig.store, approved) == "cancelled(mode_observe)", "no kill stands in the audit log"
         assert rig.kill_files.present() == []
 
     async def test_observe_cancels_everything_pending(self, rig: Rig) -> None:
