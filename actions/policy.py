@@ -120,7 +120,9 @@ class Missing:
         from_groups = " and ".join(f"one by somebody in {name}" for name in self.groups)
         if not self.groups:
             return more
-        return f"{more}, among them {from_groups}" if self.people else from_groups
+        return (
+            f"{more}, among them {from_groups}" if self.people > 1 else f"an approval{from_groups.removeprefix('one')}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,18 +137,16 @@ def _still_to_come(view: CardView) -> list[Block]:
         return [sections.labelled("Starts before", until)]
     approved = {approval.person for approval in view.dossier.approvals}
     others = [name for name in view.approvers if name not in approved]
-    return [
-        sections.labelled(f"{_needed(view)} must approve", *_who(others)),
-        sections.labelled("Decide by", until),
-    ]
-
-
-def _needed(view: CardView) -> str:
-    people, groups = view.lacking.people, " and ".join(f"one from {name}" for name in view.lacking.groups)
-    if not people:
-        return groups.capitalize() or "Nobody more"
-    more = people_count(people, more=bool(view.dossier.approvals)).capitalize()
-    return f"{more}, {groups}," if groups else more
+    if view.lacking.groups:
+        # Not everybody who may approve can give what is missing.
+        needed = [
+            sections.labelled("Still needed", blocks.text(view.lacking.in_words())),
+            sections.labelled("Who may approve", *_who(others)),
+        ]
+    else:
+        count = people_count(view.lacking.people, more=bool(approved)).capitalize()
+        needed = [sections.labelled(f"{count} must approve", *_who(others))]
+    return [*needed, sections.labelled("Decide by", until)]
 
 
 def _who(names: Sequence[str]) -> list[Block]:
@@ -227,6 +225,8 @@ def _question(view: CardView) -> Block:
 
 
 def _effect(view: CardView) -> str:
+    if view.lacking.groups:
+        return f"It still needs {view.lacking.in_words()}; it runs at once if yours is the last."
     further = view.lacking.people - 1
     not_before = view.dossier.proposal.not_before
     if further > 0:

@@ -297,8 +297,9 @@ class TestQuorum:
         [
             ([], "2 more approvals, among them one by somebody in dba and one by somebody in sre"),
             ([("ann", ("dba", "sre"))], "1 more approval"),
-            ([("ann", ()), ("bo", ())], "one by somebody in dba and one by somebody in sre"),
-            ([("ann", ("dba",)), ("bo", ())], "one by somebody in sre"),
+            ([("ann", ()), ("bo", ())], "an approval by somebody in dba and one by somebody in sre"),
+            ([("ann", ("dba",)), ("bo", ())], "an approval by somebody in sre"),
+            ([("ann", ("dba",))], "an approval by somebody in sre"),
         ],
         ids=str,
     )

@@ -8,7 +8,7 @@ import pytest
 
 from actions.canonical import digest
 from actions.lifecycle import is_final
-from actions.models import ActionStatus, FailureOutcome, ReasonCode, Risk, Step, SuccessOutcome, Via
+from actions.models import ActionStatus, Approval, FailureOutcome, ReasonCode, Risk, Step, SuccessOutcome, Via
 from bot.ids import Button
 from bot.payloads import ButtonValue
 from bot.views.card import card
@@ -215,6 +215,25 @@ def test_the_question_says_when_more_people_are_needed_or_it_runs_later() -> Non
 
     assert "It runs once one more person approved it." in halved["confirm"]["text"]["text"]
     assert "It runs once, at 2026-03-01 03:12:05 UTC." in later["confirm"]["text"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ((), "2 more approvals, among them one by somebody in dba"),
+        ((an_approval(),), "an approval by somebody in dba"),
+        ((an_approval(), an_approval("bo", "slack:T1/UBO")), "an approval by somebody in dba"),
+    ],
+    ids=["none", "one", "two"],
+)
+def test_the_card_says_from_which_group_an_approval_is_still_needed(given: tuple[Approval, ...], needed: str) -> None:
+    shown = card(a_card(required_approvals=2, needs=("dba",), approvals=given, approvers=("ann", "everyone in dba")))
+
+    assert f"Still needed: {needed}" in shown.text
+    assert "Who may approve: " in shown.text
+    question = button(shown.blocks, "Approve")["confirm"]["text"]["text"]
+    assert f"It still needs {needed}; it runs at once if yours is the last." in question
+    assert message_faults(shown, users=USERS) == []
 
 
 @pytest.mark.parametrize(
