@@ -73,6 +73,16 @@ class ReasonCode(StrEnum):
     DENIED_BY_POLICY = "denied_by_policy"
 
 
+class RefusalCode(StrEnum):
+    """Why a person did not want an action."""
+
+    WRONG_TARGET = "wrong_target"
+    WRONG_CAUSE = "wrong_cause"
+    TOO_RISKY = "too_risky"
+    ALREADY_DONE = "already_done"
+    OTHER = "other"
+
+
 class FailureOutcome(StrEnum):
     """What is known of an action that failed."""
 
@@ -96,6 +106,10 @@ class Verb(StrEnum):
     SET_MODE = "set_mode"
     RESOLVE = "resolve"
     PROPOSE = "propose"
+    EDIT = "edit"
+    BREAK_GLASS = "break_glass"
+    REVIEW = "review"
+    ABORT = "abort"
 
 
 class Via(StrEnum):
@@ -237,6 +251,13 @@ class ActionProposal:
     diagnosis_id: int | None = None
     channel: str | None = None
     retry_of: int | None = None
+    """The failed proposal that this one tries again."""
+    supersedes: int | None = None
+    """The proposal that this one took the place of: edited, renewed after drift, or proposed again."""
+    undo_of: int | None = None
+    """The completed proposal whose effect this one takes back."""
+    break_glass: str = ""
+    """Why one person ran it past quorum and freeze; empty if it was decided in the usual way."""
     pins: Mapping[str, Json] = field(default_factory=dict)
     """The facts that the decision rests on, read from the target when it was validated."""
     before: Mapping[str, Json] = field(default_factory=dict)
@@ -277,6 +298,47 @@ class Approval:
     at: datetime
     groups: tuple[str, ...] = ()
     """The names of the policy's groups that the person was in then, sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What remains to be looked at after break-glass, until a second person closes it."""
+
+    proposal_id: int
+    opened_at: datetime
+    opened_by: str
+    person: str
+    """Who broke the glass, joined over Slack and command line; someone else has to close it."""
+    reason: str
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    comment: str = ""
+
+    def row_digest(self) -> str:
+        """Return the hash of every stored field, as the audit log records it when it opens and when it closes."""
+        return _row_digest({f.name: getattr(self, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lift:
+    """One person's yes to switching back to execute, where two are needed; void with the next change of mode."""
+
+    scope: str
+    epoch: int
+    """Of the stop that is to be lifted."""
+    person: str
+    actor: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """When people are to be told next that a proposal waits or is about to start."""
+
+    proposal_id: int
+    due_at: datetime
+    sent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

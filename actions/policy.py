@@ -19,6 +19,10 @@ _IN_WORDS: Final[Mapping[Verb, str]] = {
     Verb.SET_MODE: "switch to execute",
     Verb.RESOLVE: "say what became of this",
     Verb.PROPOSE: "propose actions",
+    Verb.EDIT: "change the parameters of this",
+    Verb.BREAK_GLASS: "break the glass",
+    Verb.REVIEW: "close this review",
+    Verb.ABORT: "abort this",
 }
 
 
@@ -230,6 +234,8 @@ class ConfiguredPolicy:
         if asker.actor.kind is ActorKind.CLI and verb in _LOCAL_STOPS:
             # Whoever can be the bot's user can stop it anyway; the way out must never be barred.
             return _Ruling("whoever can be the bot's user may always cancel and stop")
+        if verb is Verb.ABORT:
+            return _Ruling("everybody in the workspace may abort")
         granted = self._denied(asker, verb, proposal, subject) or self._granted(asker, verb, proposal, subject)
         return granted if granted.refusal else self._barred(asker.person, verb, proposal, via) or granted
 

@@ -21,6 +21,9 @@ from actions.models import (
     AuditEvent,
     Checkpoint,
     Control,
+    Lift,
+    Reminder,
+    Review,
     Risk,
     Verb,
     Via,
@@ -199,6 +202,8 @@ class OutboxKind(StrEnum):
     """One person was told something that only they see; `payload` says whom, where and what."""
     DIGEST = "digest"
     """The digest of fire time `ref` was posted."""
+    REMINDER = "reminder"
+    """The thread of a proposal carries a reminder; `ref` is `<proposal>/<number>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +265,11 @@ class Dossier:
     audit: tuple[AuditEvent, ...]
     diagnosis: Diagnosis | None
     message: MessageRef | None
+    replaces: ActionProposal | None = None
+    """The proposal that it took the place of."""
+    replaced_by: int | None = None
+    """The newest proposal that took its place."""
+    review: Review | None = None
 
 
 class Reader(Protocol):
@@ -307,6 +317,38 @@ class Reader(Protocol):
 
     def in_flight_on(self, subject: str, target: str) -> ActionProposal | None:
         """Return the executing or unknown proposal on this target, if any; there is at most one."""
+        ...
+
+    def pending_on(self, subject: str, target: str) -> list[ActionProposal]:
+        """Return the pending proposals on this target, oldest first."""
+        ...
+
+    def replaced_by(self, proposal_id: int) -> int | None:
+        """Return the newest proposal that took this one's place, or None."""
+        ...
+
+    def proposed_since(self, proposed_by: str, since: datetime) -> int:
+        """Return how many proposals this actor has made since then."""
+        ...
+
+    def review(self, proposal_id: int) -> Review | None:
+        """Return the review of a break-glass run, open or closed, or None."""
+        ...
+
+    def open_reviews(self, limit: int) -> list[Review]:
+        """Return the reviews that nobody has closed yet, oldest first."""
+        ...
+
+    def lifts(self, scope: str, epoch: int) -> list[Lift]:
+        """Return who wants this stop lifted, oldest first."""
+        ...
+
+    def reminder(self, proposal_id: int) -> Reminder | None:
+        """Return when people are to be told next, or None if they are not."""
+        ...
+
+    def reminders_due(self, now: datetime, limit: int) -> list[Reminder]:
+        """Return the reminders with `due_at` not after *now*, in that order."""
         ...
 
     def approvals(self, proposal_id: int) -> list[Approval]:
@@ -361,6 +403,10 @@ class Reader(Protocol):
         """Return where this is shown, if it was posted."""
         ...
 
+    def message_at(self, channel_id: str, ts: str) -> MessageRef | None:
+        """Return what this message of ours shows, or None."""
+        ...
+
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxItem]:
         """Return undelivered items with `due_at` not after *now*, in order of `due_at`, then id."""
         ...
@@ -409,6 +455,22 @@ class Transaction(Reader, Protocol):
 
     def insert_approval(self, approval: Approval) -> bool:
         """Store an approval; False if this person has approved this proposal before."""
+        ...
+
+    def save_review(self, review: Review) -> None:
+        """Store the review of `review.proposal_id`, new or not."""
+        ...
+
+    def insert_lift(self, lift: Lift) -> bool:
+        """Store one person's wish to lift a stop; False if it is stored already."""
+        ...
+
+    def save_reminder(self, reminder: Reminder) -> None:
+        """Store the reminder of `reminder.proposal_id`, new or not."""
+        ...
+
+    def drop_reminder(self, proposal_id: int) -> None:
+        """Forget the reminder of this proposal, if there is one."""
         ...
 
     def save_record(self, record: ActionRecord) -> None:

@@ -97,6 +97,9 @@ class Approvers(_Section):
     kill: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann", "bo"]'])
     set_mode: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann"]'])
     resolve: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann"]'])
+    edit: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann", "bo"]'])
+    review: Names | None = Field(default=None, description="a list of names from [people]", examples=['["ann", "bo"]'])
+    break_glass: Names = Field(default=(), description="a list of names from [people]", examples=['["ann"]'])
 
 
 class GroupSettings(_Section):
@@ -394,6 +397,9 @@ class Settings(BaseSettings):
                 Verb.SET_MODE: _or(self.approvers.set_mode, approvers),
                 Verb.RESOLVE: _or(self.approvers.resolve, approvers),
                 Verb.PROPOSE: everybody,
+                Verb.EDIT: _or(self.approvers.edit, approvers),
+                Verb.REVIEW: _or(self.approvers.review, approvers),
+                Verb.BREAK_GLASS: frozenset(self.approvers.break_glass),
             },
             approvals={risk: self.approval.of(risk).required or DEFAULT_APPROVALS[risk] for risk in Risk},
             high_risk_from_cli=self.approval.high.cli,

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from actions.canonical import Json, canonical_json
+from actions.diagnosis.models import Refused
 from actions.models import Fact, Step
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,16 +136,16 @@ class Rows(Converted):
 
     cache_ok = True
 
-    def __init__(self, record: type[Fact | Step]) -> None:
+    def __init__(self, record: type[Fact | Step | Refused]) -> None:
         super().__init__()
         self.record = record
         self._names = tuple(field.name for field in fields(record))
 
-    def write(self, value: Sequence[Fact | Step]) -> str:
+    def write(self, value: Sequence[Fact | Step | Refused]) -> str:
         """Write the values in the order of the fields."""
         return json_text([[getattr(item, name) for name in self._names] for item in value])
 
-    def read(self, value: str) -> tuple[Fact | Step, ...]:
+    def read(self, value: str) -> tuple[Fact | Step | Refused, ...]:
         """Parse."""
         return tuple(self.record(**dict(zip(self._names, item, strict=True))) for item in _list(value))
 

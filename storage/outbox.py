@@ -19,6 +19,9 @@ _MESSAGE: Final = tuple(field.name for field in fields(MessageRef))
 _MESSAGE_OF: Final = select(MESSAGES).where(
     MESSAGES.c.kind == bindparam("of_kind"), MESSAGES.c.ref == bindparam("of_ref")
 )
+_MESSAGE_AT: Final = select(MESSAGES).where(
+    MESSAGES.c.channel_id == bindparam("in_channel"), MESSAGES.c.ts == bindparam("at_ts")
+)
 _DUE: Final = (
     select(*(_O[name] for name in _ITEM))
     .where(_O.state == OutboxState.DUE, _O.due_at <= bindparam("now"))
@@ -69,6 +72,11 @@ class OutboxReads(Statements):
     def message(self, kind: OutboxKind, ref: str) -> MessageRef | None:
         """See `actions.ports.Reader.message`."""
         row = self._first(_MESSAGE_OF, {"of_kind": kind, "of_ref": ref})
+        return None if row is None else build(MessageRef, row)
+
+    def message_at(self, channel_id: str, ts: str) -> MessageRef | None:
+        """See `actions.ports.Reader.message_at`."""
+        row = self._first(_MESSAGE_AT, {"in_channel": channel_id, "at_ts": ts})
         return None if row is None else build(MessageRef, row)
 
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxItem]:

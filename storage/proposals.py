@@ -13,7 +13,16 @@ from actions.lifecycle import IN_FLIGHT, PENDING
 from actions.models import EVERYTHING, ActionProposal, ActionRecord, ActionStatus, Approval
 from storage.columns import Converted
 from storage.statements import Statements, build, upsert
-from storage.tables import APPROVAL_PENDING_SQL, APPROVALS, CONTROL, IN_FLIGHT_SQL, PENDING_SQL, PROPOSALS, RECORDS
+from storage.tables import (
+    APPROVAL_PENDING_SQL,
+    APPROVALS,
+    CONTROL,
+    IN_FLIGHT_SQL,
+    PENDING_SQL,
+    PROPOSALS,
+    RECORDS,
+    SUPERSEDING_SQL,
+)
 
 FIXED: Final = frozenset(
     {
@@ -36,6 +45,17 @@ _BY_ID: Final = select(PROPOSALS).where(_P.id == bindparam("wanted"))
 _BY_SOURCE: Final = select(PROPOSALS).where(_P.source_key == bindparam("wanted"))
 _IN_FLIGHT_ON: Final = select(PROPOSALS).where(
     _P.subject == bindparam("on_subject"), _P.target == bindparam("on_target"), text(IN_FLIGHT_SQL)
+)
+_PENDING_ON: Final = (
+    select(PROPOSALS)
+    .where(_P.subject == bindparam("on_subject"), _P.target == bindparam("on_target"), text(PENDING_SQL))
+    .order_by(_P.id)
+)
+_REPLACED_BY: Final = select(func.max(_P.id).label("newest")).where(
+    _P.supersedes == bindparam("wanted"), text(SUPERSEDING_SQL)
+)
+_PROPOSED_SINCE: Final = select(func.count().label("made")).where(
+    _P.proposed_by == bindparam("of_source"), _P.proposed_at >= bindparam("since")
 )
 _LEASES_RUN_OUT: Final = (
     select(PROPOSALS)
@@ -164,6 +184,21 @@ class ProposalReads(Statements):
     def in_flight_on(self, subject: str, target: str) -> ActionProposal | None:
         """See `actions.ports.Reader.in_flight_on`."""
         return self._proposal(_IN_FLIGHT_ON, {"on_subject": subject, "on_target": target})
+
+    def pending_on(self, subject: str, target: str) -> list[ActionProposal]:
+        """See `actions.ports.Reader.pending_on`."""
+        return [
+            self._remember(one) for one in self._proposals(_PENDING_ON, {"on_subject": subject, "on_target": target})
+        ]
+
+    def replaced_by(self, proposal_id: int) -> int | None:
+        """See `actions.ports.Reader.replaced_by`."""
+        found: int | None = self._rows(_REPLACED_BY, {"wanted": proposal_id})[0]["newest"]
+        return found
+
+    def proposed_since(self, proposed_by: str, since: datetime) -> int:
+        """See `actions.ports.Reader.proposed_since`."""
+        return int(self._rows(_PROPOSED_SINCE, {"of_source": proposed_by, "since": since})[0]["made"])
 
     def approvals(self, proposal_id: int) -> list[Approval]:
         """See `actions.ports.Reader.approvals`."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
-from actions.diagnosis.models import TicketStatus
+from actions.diagnosis.models import Refused, TicketStatus
 from actions.lifecycle import IN_FLIGHT, PENDING
 from actions.models import (
     ActionStatus,
@@ -57,6 +57,8 @@ def one_of(column: str, members: Iterable[StrEnum]) -> str:
 
 PENDING_SQL: Final = one_of("status", PENDING)
 APPROVAL_PENDING_SQL: Final = f"approval_expires_at IS NOT NULL AND {PENDING_SQL}"
+SUPERSEDING_SQL: Final = "supersedes IS NOT NULL"
+OPEN_REVIEW_SQL: Final = "closed_at IS NULL"
 IN_FLIGHT_SQL: Final = one_of("status", IN_FLIGHT)
 UNDELIVERED_SQL: Final = f"state != '{OutboxState.DELIVERED.value}'"
 # In SQLite only a column declared INTEGER is the row's own number.
@@ -138,6 +140,13 @@ class ProposalRow(SQLModel, table=True):
         Index("proposals_status", "status", "id"),
         Index("proposals_subject", "subject", "id"),
         Index("proposals_diagnosis", "diagnosis_id", "id"),
+        Index("proposals_source", "proposed_by", "proposed_at"),
+        Index(
+            "proposals_supersedes",
+            "supersedes",
+            sqlite_where=text(SUPERSEDING_SQL),
+            postgresql_where=text(SUPERSEDING_SQL),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -167,6 +176,9 @@ class ProposalRow(SQLModel, table=True):
     diagnosis_id: int | None = _number(null=True, references="diagnoses.id")
     channel: str | None = _text(null=True)
     retry_of: int | None = _number(null=True, references="proposals.id")
+    supersedes: int | None = _number(null=True, references="proposals.id")
+    undo_of: int | None = _number(null=True, references="proposals.id")
+    break_glass: str = _text()
     pins: dict[str, Any] = _kept_as(JsonText())
     before: dict[str, Any] = _kept_as(JsonText())
     impact: tuple[Any, ...] = _kept_as(Rows(Fact))
@@ -199,6 +211,53 @@ class ApprovalRow(SQLModel, table=True):
     params_hash: str = _text()
     at: datetime = _time()
     groups: tuple[str, ...] = _kept_as(Lines())
+
+
+class ReviewRow(SQLModel, table=True):
+    """See `actions.models.Review`."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        Index(
+            "reviews_open",
+            "proposal_id",
+            sqlite_where=text(OPEN_REVIEW_SQL),
+            postgresql_where=text(OPEN_REVIEW_SQL),
+        ),
+    )
+
+    proposal_id: int = _given_id("proposals.id")
+    opened_at: datetime = _time()
+    opened_by: str = _text()
+    person: str = _text()
+    reason: str = _text()
+    closed_at: datetime | None = _time(null=True)
+    closed_by: str | None = _text(null=True)
+    comment: str = _text()
+
+
+class LiftRow(SQLModel, table=True):
+    """See `actions.models.Lift`."""
+
+    __tablename__ = "lifts"
+
+    scope: str = _text(key=True)
+    epoch: int = _given_id()
+    person: str = _text(key=True)
+    actor: str = _text()
+    at: datetime = _time()
+    reason: str = _text()
+
+
+class ReminderRow(SQLModel, table=True):
+    """See `actions.models.Reminder`."""
+
+    __tablename__ = "reminders"
+    __table_args__ = (Index("reminders_due", "due_at"),)
+
+    proposal_id: int = _given_id("proposals.id")
+    due_at: datetime = _time()
+    sent: int = _number()
 
 
 class RecordRow(SQLModel, table=True):
@@ -297,6 +356,7 @@ class MessageRow(SQLModel, table=True):
     """See `actions.ports.MessageRef`."""
 
     __tablename__ = "messages"
+    __table_args__ = (Index("messages_place", "channel_id", "ts"),)
 
     kind: OutboxKind = _kept_as(EnumText((OutboxKind,)), key=True)
     ref: str = _text(key=True)
@@ -335,6 +395,7 @@ class TicketRow(SQLModel, table=True):
     reopened: int = _number()
     diagnosis_id: int | None = _number(null=True, references="diagnoses.id")
     epoch: int | None = _number(null=True)
+    refused: tuple[Any, ...] = _kept_as(Rows(Refused))
 
 
 class JobRunRow(SQLModel, table=True):
@@ -365,6 +426,9 @@ DIAGNOSES: Final = _table(DiagnosisRow)
 PROPOSALS: Final = _table(ProposalRow)
 APPROVALS: Final = _table(ApprovalRow)
 RECORDS: Final = _table(RecordRow)
+REVIEWS: Final = _table(ReviewRow)
+LIFTS: Final = _table(LiftRow)
+REMINDERS: Final = _table(ReminderRow)
 CONTROL: Final = _table(ControlRow)
 AUDIT: Final = _table(AuditRow)
 CHECKPOINTS: Final = _table(CheckpointRow)

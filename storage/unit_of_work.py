@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from actions.ports import Dossier, OutboxKind
+from storage.aftercare import AftercareReads, AftercareWrites
 from storage.audit import AuditReads, AuditWrites
 from storage.channel import Channel
 from storage.control import ControlReads, ControlWrites
@@ -17,7 +18,7 @@ _WHOLE_HISTORY: Final = 10_000
 """Far more events than one proposal can have without a fault; a bound all the same."""
 
 
-class SqlReader(ControlReads, ProposalReads, AuditReads, OutboxReads, InboxReads, DiagnosisReads):
+class SqlReader(ControlReads, ProposalReads, AftercareReads, AuditReads, OutboxReads, InboxReads, DiagnosisReads):
     """See `actions.ports.Reader`."""
 
     def dossier(self, proposal_id: int) -> Dossier | None:
@@ -32,10 +33,22 @@ class SqlReader(ControlReads, ProposalReads, AuditReads, OutboxReads, InboxReads
             audit=tuple(self.audit(proposal_id=proposal_id, limit=_WHOLE_HISTORY)),
             diagnosis=None if proposal.diagnosis_id is None else self.diagnosis(proposal.diagnosis_id),
             message=self.message(OutboxKind.CARD, str(proposal_id)),
+            replaces=None if proposal.supersedes is None else self.proposal(proposal.supersedes),
+            replaced_by=self.replaced_by(proposal_id),
+            review=self.review(proposal_id) if proposal.break_glass else None,
         )
 
 
-class SqlTransaction(SqlReader, ControlWrites, ProposalWrites, AuditWrites, OutboxWrites, InboxWrites, DiagnosisWrites):
+class SqlTransaction(
+    SqlReader,
+    ControlWrites,
+    ProposalWrites,
+    AftercareWrites,
+    AuditWrites,
+    OutboxWrites,
+    InboxWrites,
+    DiagnosisWrites,
+):
     """See `actions.ports.Transaction`. Whoever makes one begins and commits."""
 
     def __init__(self, channel: Channel, known: Known) -> None:

@@ -22,6 +22,9 @@ from actions.models import (
     AuditEvent,
     Checkpoint,
     Control,
+    Lift,
+    Reminder,
+    Review,
 )
 from actions.ports import (
     AuditEntry,
@@ -59,6 +62,9 @@ class Tables:
     tickets: dict[str, Ticket] = field(default_factory=dict)
     runs: dict[tuple[str, datetime], datetime] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    reviews: dict[int, Review] = field(default_factory=dict)
+    lifted: dict[tuple[str, int, str], Lift] = field(default_factory=dict)
+    reminders: dict[int, Reminder] = field(default_factory=dict)
     outbox_id: int = 0
 
     def copy(self) -> "Tables":
@@ -153,6 +159,33 @@ class MemoryReader:
         running = self._with_status(IN_FLIGHT)
         return next((one for one in running if (one.subject, one.target) == (subject, target)), None)
 
+    def pending_on(self, subject: str, target: str) -> list[ActionProposal]:
+        return [one for one in self._with_status(PENDING) if (one.subject, one.target) == (subject, target)]
+
+    def replaced_by(self, proposal_id: int) -> int | None:
+        return max((one.id for one in self._tables.proposals.values() if one.supersedes == proposal_id), default=None)
+
+    def proposed_since(self, proposed_by: str, since: datetime) -> int:
+        made = (one for one in self._tables.proposals.values() if one.proposed_by == proposed_by)
+        return sum(one.proposed_at >= since for one in made)
+
+    def review(self, proposal_id: int) -> Review | None:
+        return self._tables.reviews.get(proposal_id)
+
+    def open_reviews(self, limit: int) -> list[Review]:
+        return [one for _, one in sorted(self._tables.reviews.items()) if one.closed_at is None][:limit]
+
+    def lifts(self, scope: str, epoch: int) -> list[Lift]:
+        found = [one for one in self._tables.lifted.values() if (one.scope, one.epoch) == (scope, epoch)]
+        return sorted(found, key=lambda one: (one.at, one.person))
+
+    def reminder(self, proposal_id: int) -> Reminder | None:
+        return self._tables.reminders.get(proposal_id)
+
+    def reminders_due(self, now: datetime, limit: int) -> list[Reminder]:
+        due = [one for one in self._tables.reminders.values() if one.due_at <= now]
+        return sorted(due, key=lambda one: (one.due_at, one.proposal_id))[:limit]
+
     def approvals(self, proposal_id: int) -> list[Approval]:
         return list(self._tables.approvals.get(proposal_id, ()))
 
@@ -170,6 +203,9 @@ class MemoryReader:
             audit=tuple(self.audit(proposal_id=proposal_id, limit=10_000)),
             diagnosis=None if proposal.diagnosis_id is None else self.diagnosis(proposal.diagnosis_id),
             message=self.message(OutboxKind.CARD, str(proposal_id)),
+            replaces=None if proposal.supersedes is None else self.proposal(proposal.supersedes),
+            replaced_by=self.replaced_by(proposal_id),
+            review=self.review(proposal_id) if proposal.break_glass else None,
         )
 
     def audit(
@@ -218,6 +254,10 @@ class MemoryReader:
     def message(self, kind: OutboxKind, ref: str) -> MessageRef | None:
         return self._tables.messages.get((kind, ref))
 
+    def message_at(self, channel_id: str, ts: str) -> MessageRef | None:
+        shown = self._tables.messages.values()
+        return next((one for one in shown if (one.channel_id, one.ts) == (channel_id, ts)), None)
+
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxItem]:
         due = [item for item, state in self._tables.outbox.values() if state is OutboxState.DUE and item.due_at <= now]
         return sorted(due, key=lambda item: (item.due_at, item.id))[:limit]
@@ -253,7 +293,8 @@ class MemoryTransaction(MemoryReader):
         if self.proposal_by_source(proposal.source_key) is not None:
             return None
         self._require(proposal.diagnosis_id is None or proposal.diagnosis_id in self._tables.diagnoses)
-        self._require(proposal.retry_of is None or proposal.retry_of in self._tables.proposals)
+        for other in (proposal.retry_of, proposal.supersedes, proposal.undo_of):
+            self._require(other is None or other in self._tables.proposals)
         self._require(all(one.token != proposal.token for one in self._tables.proposals.values()))
         stored = _as_stored(replace(proposal, id=len(self._tables.proposals) + 1))
         self._tables.proposals[stored.id] = stored
@@ -288,6 +329,20 @@ class MemoryTransaction(MemoryReader):
             return False
         self._tables.approvals[approval.proposal_id] = (*earlier, approval)
         return True
+
+    def save_review(self, review: Review) -> None:
+        self._require(review.proposal_id in self._tables.proposals)
+        self._tables.reviews[review.proposal_id] = review
+
+    def insert_lift(self, lift: Lift) -> bool:
+        return self._tables.lifted.setdefault((lift.scope, lift.epoch, lift.person), lift) is lift
+
+    def save_reminder(self, reminder: Reminder) -> None:
+        self._require(reminder.proposal_id in self._tables.proposals)
+        self._tables.reminders[reminder.proposal_id] = reminder
+
+    def drop_reminder(self, proposal_id: int) -> None:
+        self._tables.reminders.pop(proposal_id, None)
 
     def save_record(self, record: ActionRecord) -> None:
         self._require(record.proposal_id in self._tables.proposals)

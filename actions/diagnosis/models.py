@@ -95,6 +95,19 @@ class TicketStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A person did not want what was proposed for a violation; the next diagnosis says so."""
+
+    at: str
+    """In UTC, as ISO 8601 writes it."""
+    by: str
+    action_name: str
+    code: str
+    """A `RefusalCode`; empty if none was chosen."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """One violated invariant, from the first observation that showed it to the first that did not."""
 
@@ -115,6 +128,8 @@ class Ticket:
     """The diagnosis last posted for it since it was opened; None while it has none."""
     epoch: int | None = None
     """The combined epoch of the control rows in which that diagnosis was posted."""
+    refused: tuple[Refused, ...] = ()
+    """What people refused of what was proposed for it, the newest last; it outlives reopening."""
 
     @property
     def flapping(self) -> bool:

@@ -70,6 +70,10 @@ def test_the_table_for_those_who_are_listed_and_those_who_are_not() -> None:
         Verb.SET_MODE: (True, False, True, False),
         Verb.RESOLVE: (True, False, True, False),
         Verb.PROPOSE: (True, False, True, False),
+        Verb.EDIT: (True, False, True, False),
+        Verb.BREAK_GLASS: (True, False, True, False),
+        Verb.REVIEW: (True, False, True, False),
+        Verb.ABORT: (True, True, True, True),
     }
     actors = (SLACK_ANN, Actor.slack("T1", "UCY"), CLI_ANN, Actor.cli("cy", "db-1"))
 
@@ -77,7 +81,7 @@ def test_the_table_for_those_who_are_listed_and_those_who_are_not() -> None:
 
 
 @pytest.mark.parametrize("policy", [EMPTY, NOBODY], ids=["no list", "empty list"])
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.ABORT])
 def test_an_empty_list_means_nobody(policy: ConfiguredPolicy, verb: Verb) -> None:
     assert not may(policy, SLACK_ANN, verb)
     assert may(policy, CLI_ANN, verb) == (verb in {Verb.KILL, Verb.CANCEL})
@@ -227,8 +231,8 @@ class TestGroups:
         everything = frozenset(Verb)
         policy = with_groups(denied=(clause("ann", "group:sre", verbs=everything),))
 
-        assert {verb for verb in Verb if may(policy, CLI_ANN, verb)} == {Verb.CANCEL, Verb.KILL}
-        assert not any(may(policy, SLACK_ANN, verb, standing=IN_NONE) for verb in Verb)
+        assert {verb for verb in Verb if may(policy, CLI_ANN, verb)} == {Verb.CANCEL, Verb.KILL, Verb.ABORT}
+        assert {verb for verb in Verb if may(policy, SLACK_ANN, verb, standing=IN_NONE)} == {Verb.ABORT}
 
 
 class TestScopes:

@@ -51,6 +51,7 @@ def upgrade() -> None:
     _diagnosis_tables()
     _proposals()
     _approvals_and_records()
+    _reviews_and_reminders()
     _audit_tables()
     _control()
     _delivery_tables()
@@ -121,6 +122,7 @@ def _diagnosis_tables() -> None:
         _number("reopened"),
         _number("diagnosis_id", null=True, references="diagnoses.id"),
         _number("epoch", null=True),
+        _text("refused"),
         sa.CheckConstraint("status IN ('open', 'resolved')", name="tickets_status"),
     )
     op.create_index("tickets_status", "tickets", ["status", "opened_at"])
@@ -155,6 +157,9 @@ def _proposals() -> None:
         _number("diagnosis_id", null=True, references="diagnoses.id"),
         _text("channel", null=True),
         _number("retry_of", null=True, references="proposals.id"),
+        _number("supersedes", null=True, references="proposals.id"),
+        _number("undo_of", null=True, references="proposals.id"),
+        _text("break_glass"),
         _text("pins"),
         _text("before"),
         _text("impact"),
@@ -185,6 +190,8 @@ def _proposals() -> None:
     op.create_index("proposals_status", "proposals", ["status", "id"])
     op.create_index("proposals_subject", "proposals", ["subject", "id"])
     op.create_index("proposals_diagnosis", "proposals", ["diagnosis_id", "id"])
+    op.create_index("proposals_source", "proposals", ["proposed_by", "proposed_at"])
+    _partial_index("proposals_supersedes", "proposals", ["supersedes"], "supersedes IS NOT NULL")
 
 
 def _approvals_and_records() -> None:
@@ -213,6 +220,28 @@ def _approvals_and_records() -> None:
         _text("result"),
         _text("evidence"),
     )
+
+
+def _reviews_and_reminders() -> None:
+    op.create_table(
+        "reviews",
+        _given("proposal_id", references="proposals.id"),
+        _number("opened_at"),
+        _text("opened_by"),
+        _text("person"),
+        _text("reason"),
+        _number("closed_at", null=True),
+        _text("closed_by", null=True),
+        _text("comment"),
+    )
+    _partial_index("reviews_open", "reviews", ["proposal_id"], "closed_at IS NULL")
+    op.create_table(
+        "reminders",
+        _given("proposal_id", references="proposals.id"),
+        _number("due_at"),
+        _number("sent"),
+    )
+    op.create_index("reminders_due", "reminders", ["due_at"])
 
 
 def _audit_tables() -> None:
@@ -270,6 +299,16 @@ def _control() -> None:
         ],
     )
 
+    op.create_table(
+        "lifts",
+        _text("scope", key=True),
+        _given("epoch"),
+        _text("person", key=True),
+        _text("actor"),
+        _number("at"),
+        _text("reason"),
+    )
+
 
 def _delivery_tables() -> None:
     op.create_table(
@@ -292,6 +331,7 @@ def _delivery_tables() -> None:
     op.create_table(
         "messages", _text("kind", key=True), _text("ref", key=True), _text("team_id"), _text("channel_id"), _text("ts")
     )
+    op.create_index("messages_place", "messages", ["channel_id", "ts"])
 
 
 def _once_only_tables() -> None:
