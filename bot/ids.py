@@ -45,6 +45,12 @@ class Field(StrEnum):
     REASON = "reason.enter"
 
 
+class Shortcut(StrEnum):
+    """The `callback_id` of every entry in the menu of a message."""
+
+    WHAT_IS_THIS = "message.explain"
+
+
 class Event(StrEnum):
     """The Events API events that the app subscribes to."""
 

@@ -217,6 +217,28 @@ class HomePress(_Press):
         return f"{self.team_id}:{self.view_id}:{self.action_id}:{self.action_ts}"
 
 
+class MessageShortcut(_Interaction):
+    """A choice from the menu of a message, which anybody can have written, in any conversation."""
+
+    what = "a shortcut"
+
+    app_id: _AppId | None = Field(default=None, validation_alias="api_app_id")  # type: ignore[assignment]  # Slack leaves it out here
+    type: Literal["message_action"]
+    callback_id: _Token
+    trigger_id: _Token
+    """Opens a modal; good once, for 3 s."""
+    channel: _ChannelId = Field(validation_alias=AliasPath("channel", "id"))
+    message_ts: _Timestamp
+    thread: _Timestamp | None = Field(default=None, validation_alias=AliasPath("message", "thread_ts"))
+    """The thread that the message is part of; None if it stands by itself."""
+    response_url: _Url | None = None
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.channel}:{self.message_ts}:{self.callback_id}:{self.trigger_id}"
+
+
 class CommandCall(_Interaction):
     """A slash command."""
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bot import ids
 from bot.demo.cluster import DemoCluster
-from bot.ids import SlashCommand, Subcommand
-from bot.workspace.app import App, Command
+from bot.workspace.app import App, Command, Shortcut
 from bot.workspace.server import Workspace
 
 CHANNEL: Final = "ops"
@@ -19,11 +19,18 @@ _FOREIGN: Final = ("SLACK_", "OPERATOR_")
 APP: Final = App(
     commands=(
         Command(
-            name=SlashCommand.OPERATOR.value,
+            name=ids.SlashCommand.OPERATOR.value,
             description="Look, approve, stop",
-            usage_hint=" | ".join(Subcommand),
+            usage_hint=" | ".join(ids.Subcommand),
         ),
-    )
+    ),
+    shortcuts=(
+        Shortcut(
+            name="What is this?",
+            callback_id=ids.Shortcut.WHAT_IS_THIS.value,
+            description="Says what a message of Operator is about, what became of it, and what can still be done",
+        ),
+    ),
 )
 
 

@@ -41,6 +41,7 @@ class Shortcut:
     name: str
     callback_id: str
     kind: str = "message"
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +83,9 @@ def _command(command: Mapping[str, Any]) -> Command:
 
 
 def _shortcut(shortcut: Mapping[str, Any]) -> Shortcut:
-    return Shortcut(name=shortcut["name"], callback_id=shortcut["callback_id"], kind=shortcut["type"])
+    return Shortcut(
+        name=shortcut["name"],
+        callback_id=shortcut["callback_id"],
+        kind=shortcut["type"],
+        description=shortcut["description"],
+    )

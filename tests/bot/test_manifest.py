@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from bot.ids import Button, Event, Field, MessageEvent, Modal, SlashCommand, Subcommand
+from bot.demo.config import APP
+from bot.ids import Button, Event, Field, MessageEvent, Modal, Shortcut, SlashCommand, Subcommand
 from bot.views.command_answers import USAGE
 from bot.workspace.app import app_from_manifest
 
@@ -69,8 +70,11 @@ def test_it_subscribes_to_the_events_that_we_listen_to() -> None:
     assert events == [event.value for event in Event]
 
 
-def test_it_offers_no_shortcut_that_nobody_handles() -> None:
-    assert "shortcuts" not in MANIFEST["features"]
+def test_it_offers_the_shortcuts_that_we_know_in_the_menu_of_every_message() -> None:
+    shortcuts = MANIFEST["features"]["shortcuts"]
+
+    assert [shortcut["callback_id"] for shortcut in shortcuts] == [shortcut.value for shortcut in Shortcut]
+    assert {shortcut["type"] for shortcut in shortcuts} == {"message"}
 
 
 def test_it_asks_for_exactly_the_scopes_that_our_methods_need() -> None:
@@ -105,10 +109,15 @@ def test_the_local_workspace_can_install_it() -> None:
 
     assert (app.name, app.home_tab, app.events) == ("Operator", True, frozenset(Event))
     assert [command.name for command in app.commands] == list(SlashCommand)
+    assert [shortcut.callback_id for shortcut in app.shortcuts] == list(Shortcut)
+
+
+def test_the_demo_offers_the_same_menu() -> None:
+    assert APP.shortcuts == app_from_manifest(MANIFEST).shortcuts
 
 
 def test_ids_are_noun_dot_verb_and_unique() -> None:
-    ids = [*Button, *Modal, *Field]
+    ids = [*Button, *Modal, *Field, *Shortcut]
 
     assert [one.value for one in ids if not re.fullmatch(r"[a-z_]+\.[a-z_]+", one.value)] == []
     assert len({one.value for one in [*ids, *MessageEvent]}) == len(ids) + len(MessageEvent)

@@ -22,6 +22,7 @@ from bot.payloads import (
     DetailsPress,
     HomeOpened,
     HomePress,
+    MessageShortcut,
     ProposalRef,
     ViewClosed,
     ViewSubmission,
@@ -35,6 +36,7 @@ RECORDED: Final[dict[str, Any]] = {
     "block_actions_cancel_in_thread": ButtonPress,
     "block_actions_details_ephemeral": DetailsPress,
     "block_actions_kill_switch_in_home": HomePress,
+    "message_action_in_thread": MessageShortcut,
     "slash_command": CommandCall,
     "view_submission": ViewSubmission,
     "view_closed": ViewClosed,
@@ -120,6 +122,48 @@ def test_the_kill_switch_can_be_pressed_in_the_home_tab_only() -> None:
         HomePress.parse(recorded("block_actions_approve"))
 
 
+def test_a_shortcut_says_who_asked_about_which_message() -> None:
+    shortcut = MessageShortcut.parse(recorded("message_action_in_thread"))
+
+    assert shortcut.callback_id == ids.Shortcut.WHAT_IS_THIS
+    assert (shortcut.channel, shortcut.message_ts, shortcut.thread) == (
+        "C024BE91L",
+        "1772331199.000200",
+        "1772331125.000400",
+    )
+    assert shortcut.actor == Actor.slack("T024BE7LD", "U2147483697")
+    assert shortcut.trigger_id == "13345224609.738474920.8088930838d88f008e0"
+    assert shortcut.key == f"T024BE7LD:C024BE91L:1772331199.000200:message.explain:{shortcut.trigger_id}"
+
+
+def test_a_shortcut_needs_no_app_id_and_no_thread() -> None:
+    payload = put(recorded("message_action_in_thread"), "message.thread_ts", ...)
+
+    assert "api_app_id" not in payload
+    assert MessageShortcut.parse(payload).thread is None
+    assert MessageShortcut.parse(payload | {"api_app_id": "A0KRD7HC3"}).app_id == "A0KRD7HC3"
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("type", "shortcut"),
+        ("callback_id", ...),
+        ("callback_id", "message explain"),
+        ("trigger_id", ...),
+        ("channel", None),
+        ("channel.id", "incidents"),
+        ("message_ts", ...),
+        ("message_ts", "now"),
+        ("message.thread_ts", 7),
+        ("response_url", "ftp://hooks.slack.com/x"),
+    ],
+)
+def test_a_malformed_shortcut_is_refused(path: str, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match="Slack sent a shortcut that cannot be read"):
+        MessageShortcut.parse(put(recorded("message_action_in_thread"), path, wrong))
+
+
 def test_a_command_is_a_verb_and_the_rest() -> None:
     call = CommandCall.parse(recorded("slash_command"))
 
@@ -182,7 +226,8 @@ def test_a_look_at_the_home_tab_says_who_looks() -> None:
 def test_nobody_and_nowhere_are_refused(name: str, wrong: Any) -> None:
     flat = name in {"slash_command", "app_home_opened"}
     user = "event.user" if name == "app_home_opened" else "user_id" if flat else "user.id"
-    for path in ("api_app_id", "team_id" if flat else "team.id", user):
+    app = {"api_app_id"} if "api_app_id" in recorded(name) else set()
+    for path in (*app, "team_id" if flat else "team.id", user):
         with pytest.raises(BadRequestError) as refused:
             RECORDED[name].parse(put(recorded(name), path, wrong))
         assert "canary" not in str(refused.value)
