@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import takewhile
 from typing import Final
 
 _MONTHS: Final = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -40,24 +41,32 @@ class Timetable:
 
     def after(self, moment: datetime) -> datetime | None:
         """Return the first fire time later than *moment*, in UTC; None if there is none within eight years."""
-        return next((at for day in self._days_from(moment) for at in self._on(day) if at > moment), None)
+        return next(self.fires(moment), None)
 
     def latest(self, since: datetime, until: datetime) -> datetime | None:
         """Return the last fire time later than *since* and not later than *until*, in UTC, or None."""
-        days = range((until - since).days + 3)
-        first = since.astimezone(self.zone).date() - timedelta(days=1)
-        fires = (at for number in days for at in self._on(first + timedelta(days=number)))
-        return max((at for at in fires if since < at <= until), default=None)
+        return max(takewhile(lambda at: at <= until, self.fires(since)), default=None)
 
-    def _days_from(self, moment: datetime) -> Iterator[date]:
+    def fires(self, moment: datetime) -> Iterator[datetime]:
+        """Yield the fire times later than *moment*, in order, in UTC, up to eight years from then."""
+        moment = moment.astimezone(UTC)
         first = moment.astimezone(self.zone).date() - timedelta(days=1)
-        return (first + timedelta(days=number) for number in range(_SEARCHED_DAYS))
+        late: set[datetime] = set()
+        for day in (first + timedelta(days=number) for number in range(_SEARCHED_DAYS)):
+            due = late | self._on(day)
+            if due:
+                # Where clocks skip midnight, what was due before it comes after it, among the next day's.
+                midnight = self._moment(day + timedelta(days=1), 0, 0)
+                late = {at for at in due if at >= midnight}
+                yield from sorted(at for at in due - late if at > moment)
 
-    def _on(self, day: date) -> list[datetime]:
+    def _on(self, day: date) -> set[datetime]:
         if not self._includes(day):
-            return []
-        walls = (datetime.combine(day, time(hour, minute), self.zone) for hour in self.hours for minute in self.minutes)
-        return sorted({wall.astimezone(UTC) for wall in walls})
+            return set()
+        return {self._moment(day, hour, minute) for hour in self.hours for minute in self.minutes}
+
+    def _moment(self, day: date, hour: int, minute: int) -> datetime:
+        return datetime.combine(day, time(hour, minute), self.zone).astimezone(UTC)
 
     def _includes(self, day: date) -> bool:
         if day.month not in self.months:
