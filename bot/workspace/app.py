@@ -87,5 +87,5 @@ def _shortcut(shortcut: Mapping[str, Any]) -> Shortcut:
         name=shortcut["name"],
         callback_id=shortcut["callback_id"],
         kind=shortcut["type"],
-        description=shortcut["description"],
+        description=shortcut.get("description", ""),
     )

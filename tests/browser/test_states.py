@@ -19,6 +19,11 @@ def button(on: Locator, label: str, number: int) -> Locator:
     return on.get_by_role("button", name=re.compile(rf"^{label}( of)? action {number}\b"))
 
 
+def offered(on: Locator) -> Locator:
+    """The buttons that the bot put there; the menu beside them is Slack's."""
+    return on.locator(".blocks").get_by_role("button")
+
+
 async def test_in_observe_mode_a_diagnosis_has_no_buttons(scene: Scene, page: Page, shots: Shots) -> None:
     await scene.type("mode observe")
     receipt = await scene.recommend("supervisor.restart_process", name="etcd-n1")
@@ -27,7 +32,7 @@ async def test_in_observe_mode_a_diagnosis_has_no_buttons(scene: Scene, page: Pa
     await expect(message).to_contain_text("etcd-n1 holds more memory than it should.", timeout=SOON)
     await expect(message).to_contain_text('Would have proposed:supervisor.restart_process with {"name": "etcd-n1"}')
     await expect(message).to_contain_text("/operator mode execute <reason>")
-    await expect(message.get_by_role("button")).to_have_count(0)
+    await expect(offered(message)).to_have_count(0)
     await shots.take("observe", message)
 
 
@@ -85,7 +90,7 @@ async def test_a_killed_member_is_found_approved_and_started(scene: Scene, page:
     await expect(done).to_contain_text("The effect was seen on the target.", timeout=SOON)
     await expect(done).to_contain_text("Approval 1 of 1: bo")
     await expect(done).to_contain_text("State: RUNNING")
-    await expect(done.get_by_role("button")).to_have_count(0)
+    await expect(offered(done)).to_have_count(0)
     await shots.take("completed", done)
 
 
@@ -99,7 +104,7 @@ async def test_what_the_target_refused_is_failed_and_nothing_was_changed(
     await button(failed, "Approve", number).click(timeout=SOON)
     await expect(failed).to_contain_text("failed, nothing was changed", timeout=SOON)
     await expect(failed).to_contain_text(f"NO_FILE: /opt/{PROCESS}")
-    await expect(failed.get_by_role("button")).to_have_count(0)
+    await expect(offered(failed)).to_have_count(0)
     await shots.take("failed", failed)
 
 
@@ -115,7 +120,7 @@ async def test_what_may_have_happened_is_unknown_until_it_was_seen(scene: Scene,
     await expect(unknown).to_contain_text("It may or may not have happened.")
     await expect(unknown).to_contain_text(f"operator actions resolve {number}")
     await expect(button(unknown, "Details", number)).to_be_visible()
-    await expect(unknown.get_by_role("button")).to_have_count(1)
+    await expect(offered(unknown)).to_have_count(1)
     await shots.take("unknown", unknown)
     scene.stubborn.turn_out_to_run()
     await expect(unknown).to_contain_text("looking twice showed that it happened", timeout=2 * SOON)
@@ -133,7 +138,7 @@ async def test_a_cancelled_card_says_who_and_the_log_says_why(scene: Scene, page
     await page.locator("#modal").get_by_role("button", name="Save").click()
     await expect(cancelled).to_contain_text("Nothing ran. A person cancelled it.", timeout=SOON)
     await expect(cancelled).to_contain_text("Cancelled by: @Ann")
-    await expect(cancelled.get_by_role("button")).to_have_count(0)
+    await expect(offered(cancelled)).to_have_count(0)
     await shots.take("cancelled", cancelled)
     audit = (await scene.api.get(f"/api/v1/actions/{number}")).json()["audit"]
     assert any("the review was wrong" in event["data"].values() for event in audit), audit
@@ -147,7 +152,7 @@ async def test_the_kill_switch_ends_what_is_pending(scene: Scene, page: Page, sh
     await page.locator("#composer-text").fill("/operator kill-switch the alert was false")
     await page.locator("#composer-text").press("Enter")
     await expect(killed).to_contain_text("stopped by the kill switch", timeout=SOON)
-    await expect(killed.get_by_role("button")).to_have_count(0)
+    await expect(offered(killed)).to_have_count(0)
     await shots.take("killed", killed)
     told = page.locator("article", has_text="Kill switch thrown for everything")
     await expect(told).to_contain_text("the alert was false", timeout=SOON)
