@@ -182,12 +182,16 @@ class BadRequestError(OperatorError):
 
 
 class BadParametersError(BadRequestError):
-    """The parameters do not fit the action; every problem is listed."""
+    """The parameters do not fit the action; every problem is listed.
 
-    def __init__(self, action_name: str, problems: Sequence[str]) -> None:
+    `parameters` says of each problem, in the same order, which parameter it is about; None: about no single one.
+    """
+
+    def __init__(self, action_name: str, problems: Sequence[str], parameters: Sequence[str | None]) -> None:
         super().__init__(f"The parameters do not fit {action_name}: {'; '.join(problems)}.")
         self.action_name = action_name
         self.problems = tuple(problems)
+        self.parameters = tuple(parameters)
 
 
 class ConfigurationError(OperatorError):

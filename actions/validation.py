@@ -1,7 +1,7 @@
 """Parameters, checked strictly, with every problem told at once."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -12,6 +12,8 @@ from actions.printable import printable
 from actions.registry import ActionDefinition, P
 
 MAX_PARAMETERS_BYTES = 16_384
+_Problem: TypeAlias = tuple[str | None, str]
+"""The parameter that it is about, if it is about one, and what is wrong."""
 
 
 def validate_action_params(definition: ActionDefinition[P], parameters: Mapping[str, Any]) -> P:
@@ -23,17 +25,15 @@ def validate_action_params(definition: ActionDefinition[P], parameters: Mapping[
     """
     unstorable = {name: problem for name, value in parameters.items() if (problem := _why_unstorable(name, value))}
     text = canonical_json({name: value for name, value in parameters.items() if name not in unstorable})
-    problems = [*unstorable.values(), *_size_problems(text)]
+    problems: list[_Problem] = [*unstorable.items(), *_size_problems(text)]
     try:
         # From JSON, in which choices are texts and tuples are lists, as they will be stored.
         model = definition.parameters.model_validate_json(text)
     except ValidationError as error:
-        found = (
-            detail for detail in error.errors(include_url=False) if next(iter(detail["loc"]), "") not in unstorable
-        )
-        raise BadParametersError(definition.name, [*problems, *map(_sentence, found)]) from None
+        found = ((_parameter(detail), _sentence(detail)) for detail in error.errors(include_url=False))
+        raise _refused(definition, [*problems, *(one for one in found if one[0] not in unstorable)]) from None
     if problems:
-        raise BadParametersError(definition.name, problems)
+        raise _refused(definition, problems)
     return model
 
 
@@ -51,9 +51,18 @@ def _why_unstorable(name: str, value: object) -> str | None:
     return None
 
 
-def _size_problems(text: bytes) -> list[str]:
+def _size_problems(text: bytes) -> list[_Problem]:
     size = len(text)
-    return [f"{size} bytes altogether, at most {MAX_PARAMETERS_BYTES} fit"] if size > MAX_PARAMETERS_BYTES else []
+    too_large = f"{size} bytes altogether, at most {MAX_PARAMETERS_BYTES} fit"
+    return [(None, too_large)] if size > MAX_PARAMETERS_BYTES else []
+
+
+def _refused(definition: ActionDefinition[P], problems: Sequence[_Problem]) -> BadParametersError:
+    return BadParametersError(definition.name, [text for _, text in problems], [parameter for parameter, _ in problems])
+
+
+def _parameter(detail: ErrorDetails) -> str | None:
+    return str(detail["loc"][0]) if detail["loc"] else None
 
 
 def _sentence(detail: ErrorDetails) -> str:

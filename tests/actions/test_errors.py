@@ -30,6 +30,7 @@ SAMPLES: dict[str, Any] = {
     "subject": "etdc",
     "known": ["etcd", "supervisor"],
     "problems": ["member is missing", "size is unknown"],
+    "parameters": ["member", "size"],
     "outcome": FailureOutcome.PARTIAL,
     "transition": "T11",
 }

@@ -126,6 +126,21 @@ def test_every_problem_is_told_at_once() -> None:
     ]
 
 
+def test_every_problem_names_the_parameter_that_it_is_about() -> None:
+    with pytest.raises(BadParametersError) as caught:
+        validate_action_params(REPAIR, {"keep": 0, "limits": {"soft": 11}, "share": math.nan, "size": "x" * 20_000})
+
+    about = dict(zip(caught.value.parameters, caught.value.problems, strict=True))
+    assert {name: text.split()[0] for name, text in about.items()} == {
+        "keep": "keep:",
+        "limits": "limits.soft:",
+        "member": "member",
+        "share": "share:",
+        "size": "size",
+        None: "20041",
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
