@@ -1,6 +1,7 @@
 """Every id that Slack carries for us; the manifest and the listeners are held to these."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class SlashCommand(StrEnum):
@@ -37,12 +38,41 @@ class Modal(StrEnum):
 
     DETAILS = "details.read"
     CANCEL_REASON = "cancellation.explain"
+    EDIT = "parameters.edit"
+    RETRY = "action.retry"
+    CONFIRM = "approval.confirm"
+    BREAK_GLASS = "break_glass.run"
+    RESOLVE = "outcome.resolve"
+    REVIEW = "review.close"
+    STOP = "kill_switch.reason"
 
 
 class Field(StrEnum):
-    """The `block_id` and `action_id` of every input."""
+    """The `block_id` and `action_id` of every input but those for an action's parameters."""
 
     REASON = "reason.enter"
+    REASON_CODE = "reason.code"
+    TARGET = "target.enter"
+    HAPPENED = "outcome.choose"
+    EVIDENCE = "evidence.enter"
+    COMMENT = "comment.enter"
+
+
+class Entry(StrEnum):
+    """The `action_id` of an input for a parameter, which says how what is entered reads."""
+
+    TEXT = "parameter.text"
+    """As it stands, but for space around it."""
+    LINES = "parameter.lines"
+    """A list, one item per line."""
+    NUMBER = "parameter.number"
+    CHOICE = "parameter.choice"
+    """The value of an option is JSON."""
+    JSON = "parameter.json"
+
+
+PARAMETER: Final = "parameter."
+"""What the `block_id` of an input for a parameter begins with; the parameter's name follows."""
 
 
 class Shortcut(StrEnum):

@@ -1,7 +1,7 @@
 """What Slack sends, read once at the edge. What passes is whole and well-formed; the rest is a `BadRequestError`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import (
@@ -38,6 +38,8 @@ _Token = Annotated[str, StringConstraints(pattern=r"\A[!-~]{1,255}\z")]
 _Url = Annotated[str, StringConstraints(pattern=r"\Ahttps?://[!-~]{1,2990}\z")]
 _Words = Annotated[str, AfterValidator(_storable)]
 _ProposalId = Annotated[int, Field(ge=1, le=2**53)]
+_ButtonToken = Annotated[str, StringConstraints(pattern=r"\A[!-~]{16,200}\z")]
+_ParamsHash = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
 
 
 class _Value(BaseModel):
@@ -52,14 +54,34 @@ class ButtonValue(_Value):
     """What Approve and Cancel carry: which proposal, the secret of its card, and the parameters that were shown."""
 
     p: _ProposalId
-    t: Annotated[str, StringConstraints(pattern=r"\A[!-~]{16,200}\z")]
-    h: Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
+    t: _ButtonToken
+    h: _ParamsHash
 
 
 class ProposalRef(_Value):
     """What carries no right to decide: the proposal that a Details button or a modal is about."""
 
     p: _ProposalId
+
+
+class ConfirmRef(_Value):
+    """What a form carries that an approval depends on: the values of the button, and the card that it was on."""
+
+    p: _ProposalId
+    t: _ButtonToken
+    h: _ParamsHash
+    c: _ChannelId
+    m: _Timestamp
+
+    def seen(self, team_id: str) -> Seen:
+        """Return what was on the card when the form was opened, to be compared with what is stored."""
+        return Seen(button_token=self.t, params_hash=self.h, team_id=team_id, channel_id=self.c, message_ts=self.m)
+
+
+class ScopeRef(_Value):
+    """What a stop is about: `*` for everything, or a subject."""
+
+    s: Annotated[str, StringConstraints(pattern=r"\A(?:\*|[a-z][a-z0-9_-]{0,62})\z")]
 
 
 V = TypeVar("V", bound=_Value)
@@ -79,6 +101,8 @@ def _reader(kind: type[V]) -> BeforeValidator:
 
 _ButtonValue = Annotated[ButtonValue, _reader(ButtonValue)]
 _ProposalRef = Annotated[ProposalRef, _reader(ProposalRef)]
+_ConfirmRef = Annotated[ConfirmRef, _reader(ConfirmRef)]
+_ScopeRef = Annotated[ScopeRef, _reader(ScopeRef)]
 
 
 class _Payload(BaseModel):
@@ -171,13 +195,12 @@ class ButtonPress(_Press):
     @property
     def seen(self) -> Seen:
         """What was on the card, to be compared with what is stored."""
-        return Seen(
-            button_token=self.value.t,
-            params_hash=self.value.h,
-            team_id=self.team_id,
-            channel_id=self.channel,
-            message_ts=self.message_ts,
-        )
+        return self.ref.seen(self.team_id)
+
+    @property
+    def ref(self) -> ConfirmRef:
+        """The same, as a form that the press opens carries it."""
+        return ConfirmRef(p=self.value.p, t=self.value.t, h=self.value.h, c=self.channel, m=self.message_ts)
 
     @property
     def key(self) -> str:
@@ -268,22 +291,41 @@ class CommandCall(_Interaction):
         return f"{self.team_id}:{self.channel}:{self.command}:{self.trigger_id}"
 
 
-class _Entered(BaseModel):
+class _Option(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    value: Annotated[str, StringConstraints(pattern=r"\A[ -~]{1,150}\z")]
+
+
+class Entered(BaseModel):
+    """What one input holds."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     value: _Words | None = None
+    selected_option: _Option | None = None
+    selected_options: Sequence[_Option] = ()
+
+    @property
+    def text(self) -> str:
+        """What was typed, a number too, without surrounding space; empty if nothing was."""
+        return (self.value or "").strip()
+
+    @property
+    def choice(self) -> str | None:
+        """The value of the option that was chosen, if one was."""
+        return self.selected_option.value if self.selected_option else None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of the boxes that were ticked."""
+        return tuple(option.value for option in self.selected_options)
 
 
 class _ViewEvent(_Interaction):
     view_id: _ViewId = Field(validation_alias=AliasPath("view", "id"))
     view_hash: _Token = Field(validation_alias=AliasPath("view", "hash"))
     callback_id: _Token = Field(validation_alias=AliasPath("view", "callback_id"))
-    subject: _ProposalRef = Field(validation_alias=AliasPath("view", "private_metadata"))
-
-    @property
-    def proposal_id(self) -> int:
-        """The proposal that the modal is about."""
-        return self.subject.p
 
     @property
     def key(self) -> str:
@@ -291,21 +333,65 @@ class _ViewEvent(_Interaction):
         return f"{self.team_id}:{self.view_id}:{self.callback_id}:{self.view_hash}"
 
 
-class ViewSubmission(_ViewEvent):
-    """A modal that was filled in and sent."""
+class _AboutProposal(_ViewEvent):
+    subject: _ProposalRef = Field(validation_alias=AliasPath("view", "private_metadata"))
 
+    @property
+    def proposal_id(self) -> int:
+        """The proposal that the modal is about."""
+        return self.subject.p
+
+
+class _Submission(_ViewEvent):
     what = "a form"
 
     type: Literal["view_submission"]
-    values: Mapping[str, Mapping[str, _Entered]] = Field(validation_alias=AliasPath("view", "state", "values"))
+    values: Mapping[str, Mapping[str, Entered]] = Field(validation_alias=AliasPath("view", "state", "values"))
 
     def entered(self, field: ids.Field) -> str:
         """Return what was typed into *field*, without surrounding space; empty if nothing was."""
-        typed = self.values.get(field.value, {}).get(field.value)
-        return (typed.value or "").strip() if typed else ""
+        return self._input(field).text
+
+    def chosen(self, field: ids.Field) -> str | None:
+        """Return the value of the option that was chosen in *field*, if one was."""
+        return self._input(field).choice
+
+    def _input(self, field: ids.Field) -> Entered:
+        return self.values.get(field.value, {}).get(field.value) or Entered()
 
 
-class ViewClosed(_ViewEvent):
+class ViewSubmission(_AboutProposal, _Submission):
+    """A modal about a proposal that was filled in and sent."""
+
+
+class ConfirmSubmission(_Submission):
+    """A modal that was filled in and sent to decide what a card showed."""
+
+    subject: _ConfirmRef = Field(validation_alias=AliasPath("view", "private_metadata"))
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal on the card."""
+        return self.subject.p
+
+    @property
+    def seen(self) -> Seen:
+        """What was on the card, to be compared with what is stored."""
+        return self.subject.seen(self.team_id)
+
+
+class StopSubmission(_Submission):
+    """The modal of the kill switch, filled in and sent."""
+
+    subject: _ScopeRef = Field(validation_alias=AliasPath("view", "private_metadata"))
+
+    @property
+    def scope(self) -> str:
+        """What is to be stopped: `*` or a subject."""
+        return self.subject.s
+
+
+class ViewClosed(_AboutProposal):
     """A modal that was closed. Closing is no decision: it changes nothing."""
 
     what = "a closed form"

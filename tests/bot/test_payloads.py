@@ -19,11 +19,15 @@ from bot.payloads import (
     ButtonPress,
     ButtonValue,
     CommandCall,
+    ConfirmRef,
+    ConfirmSubmission,
     DetailsPress,
     HomeOpened,
     HomePress,
     MessageShortcut,
     ProposalRef,
+    ScopeRef,
+    StopSubmission,
     ViewClosed,
     ViewSubmission,
 )
@@ -39,6 +43,9 @@ RECORDED: Final[dict[str, Any]] = {
     "message_action_in_thread": MessageShortcut,
     "slash_command": CommandCall,
     "view_submission": ViewSubmission,
+    "view_submission_parameters": ViewSubmission,
+    "view_submission_confirm": ConfirmSubmission,
+    "view_submission_stop": StopSubmission,
     "view_closed": ViewClosed,
     "app_home_opened": HomeOpened,
 }
@@ -205,6 +212,47 @@ def test_a_form_gives_what_was_typed_and_a_closed_one_nothing() -> None:
     assert form.entered(ids.Field.REASON) == "n2 is being replaced"
     assert form.key == "T024BE7LD:V0MODAL001:cancellation.explain:1772331160.bbb1"
     assert not hasattr(ViewClosed.parse(recorded("view_closed")), "values")
+
+
+def test_a_form_gives_numbers_choices_and_boxes() -> None:
+    form = ViewSubmission.parse(recorded("view_submission_parameters"))
+    read = {block: next(iter(entries.values())) for block, entries in form.values.items()}
+
+    assert [read[f"parameter.{name}"].text for name in ("keep", "limit", "member")] == ["100", "", "n2"]
+    assert [read[f"parameter.{name}"].choice for name in ("force", "alarm", "speed")] == ["false", '"NOSPACE"', None]
+    assert read[ids.Field.HAPPENED].choices == ("yes", "no")
+    assert form.chosen(ids.Field.REASON_CODE) is None
+
+
+def test_a_form_that_decides_carries_what_the_card_showed() -> None:
+    press = ButtonPress.parse(recorded("block_actions_approve"))
+    form = ConfirmSubmission.parse(recorded("view_submission_confirm"))
+
+    assert (form.proposal_id, form.seen, form.subject) == (12, press.seen, press.ref)
+    assert form.entered(ids.Field.TARGET) == "cluster"
+
+
+def test_the_form_of_the_kill_switch_says_what_is_to_be_stopped() -> None:
+    form = StopSubmission.parse(recorded("view_submission_stop"))
+
+    assert (form.scope, form.entered(ids.Field.REASON)) == ("etcd", "wrong cluster")
+
+
+@pytest.mark.parametrize("scope", ["", "**", "Etcd", "etcd\n", "e" * 64, "1"])
+def test_a_scope_that_no_subject_can_have_is_refused(scope: str) -> None:
+    metadata = json.dumps({"s": scope}, separators=(",", ":"))
+    with pytest.raises(BadRequestError, match=r"cannot be read \(at view\.private_metadata\.s\)"):
+        StopSubmission.parse(put(recorded("view_submission_stop"), "view.private_metadata", metadata))
+    assert ScopeRef(s="*").compact() == '{"s":"*"}'
+
+
+@pytest.mark.parametrize(("part", "wrong"), [("c", "general"), ("m", "now"), ("t", "short"), ("h", "x"), ("p", 0)])
+def test_a_form_that_decides_is_whole_or_refused(part: str, wrong: Any) -> None:
+    whole = ButtonPress.parse(recorded("block_actions_approve")).ref
+    metadata = json.dumps(whole.model_dump() | {part: wrong}, separators=(",", ":"))
+    with pytest.raises(BadRequestError):
+        ConfirmSubmission.parse(put(recorded("view_submission_confirm"), "view.private_metadata", metadata))
+    assert ConfirmRef.model_validate_json(whole.compact()) == whole
 
 
 @pytest.mark.parametrize("values", [{}, {"reason.enter": {}}, {"reason.enter": {"reason.enter": {"value": None}}}])
