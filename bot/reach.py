@@ -16,6 +16,7 @@ from actions.ports import Directory, KillFiles, Publisher, Store
 from actions.safety import SafetyController
 from bot.settings import Settings
 from bot.system import SystemClock, SystemEntropy
+from bot.windows import ConfiguredCalendar
 from storage.audit_verify import Verification, verify
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
@@ -56,6 +57,14 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 def build_policy(settings: Settings) -> ConfiguredPolicy:
     """Return the policy that the settings describe."""
     return ConfiguredPolicy(settings.allowed())
+
+
+def build_calendar(settings: Settings) -> ConfiguredCalendar:
+    """Return the freezes and maintenance windows that the settings describe."""
+    return ConfiguredCalendar(
+        freezes=tuple(one.window for one in settings.freezes),
+        maintenance=tuple(one.window for one in settings.maintenance),
+    )
 
 
 def build_kill_files(settings: Settings) -> KillFiles:

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from actions.calendar import ALWAYS, ENDLESS, Period
 from actions.diagnosis.models import Severity
 from actions.models import Risk, SafetyMode, Verb
 from actions.policy import DEFAULT_APPROVALS, Clause, Grants, Group, Person, QuorumClause, Scope
@@ -34,16 +36,20 @@ from bot.settings_sources import (
     refusal,
     require_place,
 )
-from bot.settings_values import database_url, duration, masked, zone
+from bot.settings_values import database_url, duration, hourly_cron, local_time, masked, zone, zone_name
 from bot.timetable import Timetable, cron, daily
+from bot.windows import RecurringWindow, ScopedWindow, SingleWindow
 
 Duration = Annotated[timedelta, BeforeValidator(duration), Field(gt=timedelta(0), le=timedelta(days=366))]
 """A length of time: `"15s"`, `"5min"`, `"1h"`, `"7d"`, or a number of seconds."""
+LocalTime = Annotated[datetime, BeforeValidator(local_time)]
+"""What clocks show in the time zone that stands beside it."""
+ZoneName = Annotated[str, AfterValidator(zone_name)]
 Channel = Annotated[str, StringConstraints(pattern=r"\A(?:[CGD][A-Z0-9]{2,30}|#[^\s#@<>]{1,80})\z")]
 SlackId = Annotated[str, StringConstraints(pattern=r"\A[TE][A-Z0-9]{1,30}/[UW][A-Z0-9]{1,30}\z")]
 PersonName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\z")]
 SubjectName = Annotated[str, StringConstraints(pattern=r"\A[a-z][a-z0-9_-]{0,62}\z")]
-DigestName = Annotated[str, StringConstraints(pattern=r"\A[a-z0-9][a-z0-9_-]{0,62}\z")]
+ShortName = Annotated[str, StringConstraints(pattern=r"\A[a-z0-9][a-z0-9_-]{0,62}\z")]
 Names = tuple[str, ...]
 
 
@@ -159,6 +165,50 @@ class QuorumSettings(ScopeSettings):
     )
 
 
+class WindowSettings(ScopeSettings):
+    """A time that is frozen, or for maintenance: it comes again by cron, or once from a moment until another."""
+
+    name: ShortName = Field(description="a short name in small letters", examples=['"nightly"'])
+    cron: Annotated[str, AfterValidator(hourly_cron)] | None = Field(
+        default=None, description="a five-field cron expression, when it begins", examples=['"0 22 * * mon-fri"']
+    )
+    duration: Duration | None = Field(
+        default=None,
+        ge=timedelta(minutes=1),
+        description="how long it lasts each time, at least 1 min",
+        examples=['"8h"'],
+    )
+    starts: LocalTime | None = Field(
+        default=None, alias="from", description="a local time", examples=['"2026-12-20 00:00"']
+    )
+    until: LocalTime | None = Field(default=None, description="a local time", examples=['"2027-01-02 08:00"'])
+    timezone: ZoneName = Field(default="UTC", description="an IANA time zone", examples=['"Europe/Berlin"'])
+
+    @model_validator(mode="after")
+    def _holds_at_all(self) -> Self:
+        if self._once.starts >= self._once.ends:
+            raise ValueError("until is not after from, so it never holds; correct one of them")
+        return self
+
+    @property
+    def window(self) -> ScopedWindow:
+        """As the calendar takes it."""
+        where = zone(self.timezone)
+        if self.cron is not None and self.duration is not None:
+            return RecurringWindow(
+                name=self.name, scope=self.scope, timetable=cron(self.cron, where), lasts=self.duration
+            )
+        return SingleWindow(name=self.name, scope=self.scope, period=self._once, zone=where)
+
+    @property
+    def _once(self) -> Period:
+        where = zone(self.timezone)
+        return Period(
+            starts=self.starts.replace(tzinfo=where).astimezone(UTC) if self.starts else ALWAYS,
+            ends=self.until.replace(tzinfo=where).astimezone(UTC) if self.until else ENDLESS,
+        )
+
+
 class RiskSettings(_Section):
     """What an action of one risk needs before it runs."""
 
@@ -197,22 +247,16 @@ class ApprovalSettings(_Section):
 class DigestSettings(_Section):
     """A summary that is posted on schedule."""
 
-    name: DigestName = Field(description="a short name in small letters", examples=['"morning"'])
+    name: ShortName = Field(description="a short name in small letters", examples=['"morning"'])
     at: str | None = Field(default=None, description="a time of day", examples=['"09:00"'])
     cron: str | None = Field(default=None, description="a five-field cron expression", examples=['"0 9 * * mon"'])
-    timezone: str = Field(default="UTC", description="an IANA time zone", examples=['"Europe/Berlin"'])
+    timezone: ZoneName = Field(default="UTC", description="an IANA time zone", examples=['"Europe/Berlin"'])
     covers: Duration = Field(
         default=timedelta(days=1), description="the time it looks back, more than 0", examples=['"24h"']
     )
     channel: Channel | None = Field(
         default=None, description="a channel's id, or its name after #", examples=['"C0123456789"']
     )
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        zone(name)
-        return name
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -296,6 +340,8 @@ class Settings(BaseSettings):
     grants: tuple[GrantSettings, ...] = ()
     denials: tuple[DenialSettings, ...] = ()
     quorums: tuple[QuorumSettings, ...] = ()
+    freezes: tuple[WindowSettings, ...] = ()
+    maintenance: tuple[WindowSettings, ...] = ()
     approval: ApprovalSettings = ApprovalSettings()
     digests: tuple[DigestSettings, ...] = ()
     agent: AgentSettings = AgentSettings()

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, get_args
 
@@ -15,6 +15,7 @@ from bot.settings_values import has_password
 _SECRET_KEY: Final = re.compile(r"(?:.*_)?(?:password|passwd|secret|token|api_key|apikey|credentials?)")
 _SECRET_VALUE: Final = re.compile(r"xox[a-z]-|xapp-|-----BEGIN [A-Z ]*PRIVATE KEY")
 _VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve")
+_WINDOWS: Final = ("freezes", "maintenance")
 _Loc = tuple[int | str, ...]
 
 
@@ -31,6 +32,8 @@ def contradictions(raw: object) -> list[str]:
         *_shared_identities(table),
         *_unknown_subjects(table),
         *_repeated_digests(table),
+        *_repeated_windows(table),
+        *_unclear_windows(table),
         *_homeless_digests(table),
         *_swapped_tokens(table),
     ]
@@ -65,7 +68,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     where = _path(loc)
     match detail["type"]:
         case "extra_forbidden":
-            return f"{where}: there is no such key. {did_you_mean(str(loc[-1]), owner.model_fields if owner else ())}"
+            return f"{where}: there is no such key. {did_you_mean(str(loc[-1]), _keys(owner))}"
         case "missing":
             return f"{where} is missing.{_wanted(loc, field)}"
         case "string_pattern_mismatch" | "enum" | "literal_error":
@@ -113,6 +116,10 @@ def _field(model: type[BaseModel], name: str) -> FieldInfo | None:
     return model.model_fields.get(name) or aliases.get(name)
 
 
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
@@ -141,7 +148,7 @@ def _variable(where: str) -> str:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     if isinstance(value, BaseModel):
-        return value.model_dump()
+        return value.model_dump(by_alias=True)
     return value if isinstance(value, Mapping) else {}
 
 
@@ -217,10 +224,41 @@ def _unknown_subjects(raw: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repeated_digests(raw: Mapping[str, Any]) -> Iterator[str]:
-    names = Counter(str(digest.get("name")) for digest in _tables(raw, "digests") if "name" in digest)
-    for name, count in names.items():
-        if count > 1:
-            yield f"digests: {count} are called {name!r}. Each needs its own name: it is posted once per name and time."
+    for name, count in _repeated(raw, "digests"):
+        yield f"digests: {count} are called {name!r}. Each needs its own name: it is posted once per name and time."
+
+
+def _repeated_windows(raw: Mapping[str, Any]) -> Iterator[str]:
+    for key in _WINDOWS:
+        for name, count in _repeated(raw, key):
+            yield f"{key}: {count} are called {name!r}. Each needs its own name: people are told it as the reason."
+
+
+def _repeated(raw: Mapping[str, Any], key: str) -> list[tuple[str, int]]:
+    names = Counter(str(table["name"]) for table in _tables(raw, key) if "name" in table)
+    return [(name, count) for name, count in names.items() if count > 1]
+
+
+def _unclear_windows(raw: Mapping[str, Any]) -> Iterator[str]:
+    for key in _WINDOWS:
+        for index, table in enumerate(_tables(raw, key)):
+            given = {name for name, value in table.items() if value is not None}
+            yield from _unclear_window(f"{key}[{index}]", given)
+
+
+def _unclear_window(where: str, given: Collection[str]) -> Iterator[str]:
+    recurring, once = "cron" in given, "from" in given or "until" in given
+    if recurring and once:
+        yield f"{where}: cron comes again and again, from and until come once. Keep one, or make it two windows."
+    elif recurring and "duration" not in given:
+        yield f'{where}.duration is missing: cron says only when it begins. Write, for example: duration = "8h"'
+    elif once and "duration" in given:
+        yield f"{where}.duration goes with cron; from and until say it already. Remove it."
+    elif not recurring and not once:
+        yield (
+            f'{where}: nothing says when. Write cron = "0 22 * * *" and duration = "8h" for what comes again, '
+            'or from = "2026-12-20 00:00" and until = "2027-01-02 08:00" for what comes once.'
+        )
 
 
 def _homeless_digests(raw: Mapping[str, Any]) -> Iterator[str]:

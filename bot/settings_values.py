@@ -1,13 +1,17 @@
 """The values that a configuration may hold, read from the way people write them. Pure."""
 
 import re
-from datetime import UTC, timedelta, tzinfo
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bot.timetable import cron
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h|d)?")
+_LOCAL_TIME: Final = re.compile(r"[1-8][0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = "postgresql+psycopg://"
 _PASSWORD: Final = re.compile(r"(?<=://)(?P<user>[^/:@\s]*):[^/@\s]*@|(?P<key>[?&]password=)[^&\s]*")
@@ -36,6 +40,28 @@ def _seconds(value: float) -> timedelta:
         return timedelta(seconds=value)
     except (OverflowError, ValueError):
         raise ValueError("not a length of time that can be waited for") from None
+
+
+def local_time(value: object) -> datetime:
+    """Return what clocks show, without a zone, from text such as `2026-12-20 08:00`. Raises `ValueError`."""
+    text = value.isoformat() if isinstance(value, datetime) else str(value).strip()
+    with suppress(ValueError):  # there is no such day or hour
+        if _LOCAL_TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    raise ValueError('not a local time such as "2026-12-20 08:00" (in which zone, the key timezone says)')
+
+
+def hourly_cron(expression: str) -> str:
+    """Return a cron expression if it comes at most once an hour. Raises `ValueError`."""
+    if len(cron(expression, UTC).minutes) > 1:
+        raise ValueError("it begins more than once an hour; give one minute, and a window of its own to each other one")
+    return expression
+
+
+def zone_name(name: str) -> str:
+    """Return the name if it is that of a time zone. Raises `ValueError`."""
+    zone(name)
+    return name
 
 
 def zone(name: str) -> tzinfo:

@@ -29,7 +29,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield from _rows(inner, prefix + middle)
             continue
         example = field.examples[0] if field.examples else ""
-        yield f"| `{prefix}{name}` | {field.description} | {_default(field)} | `{example}` |"
+        yield f"| `{prefix}{field.alias or name}` | {field.description} | {_default(field)} | `{example}` |"
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

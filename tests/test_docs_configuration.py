@@ -1,13 +1,14 @@
 """docs/configuration.md lists exactly the keys that there are, and its example can be used."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from actions.subjects.etcd.config import EtcdConfig
 from actions.subjects.supervisor.config import SupervisorConfig
-from bot.settings import load
+from bot.settings import Settings, load
 from tests.configuration_table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -36,3 +37,12 @@ def test_the_examples_can_be_used(page: str, tmp_path: Path, monkeypatch: pytest
 
     assert settings.allowed().people
     assert set(settings.subjects) >= {"etcd"}
+
+
+def test_the_example_of_windows_can_be_used() -> None:
+    section = DOC[DOC.index("## When actions may run") :]
+    example = tomllib.loads(re.findall(r"```toml\n(.*?)```", section, re.DOTALL)[0])
+
+    settings = Settings(**example)
+
+    assert [one.name for one in (*settings.freezes, *settings.maintenance)] == ["new-year", "nightly"]

@@ -1,12 +1,15 @@
 import tomllib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from actions.calendar import ALWAYS, ENDLESS
 from actions.diagnosis.models import Severity
 from actions.errors import ConfigurationError
 from actions.models import Risk, Verb
+from actions.policy import Scope
+from bot.reach import build_calendar
 from bot.settings import Settings, load
 
 WHOLE = """
@@ -280,6 +283,94 @@ def test_other_durations_are_refused(home: Path, written: str) -> None:
     write(home, f"[agent]\ninterval = {written}")
 
     assert "agent.interval" in refused()
+
+
+WINDOWS = """
+[[freezes]]
+name = "new-year"
+from = "2026-12-20 00:00"
+until = "2027-01-02 08:00"
+timezone = "Europe/Berlin"
+risk = ["high"]
+[[freezes]]
+name = "stop"
+from = 2026-03-29T02:30:00
+timezone = "Europe/Berlin"
+subject = "etcd"
+[[freezes]]
+name = "old"
+until = 2026-10-25 02:30:00
+timezone = "Europe/Berlin"
+[[maintenance]]
+name = "nightly"
+cron = "0 22 * * mon-fri"
+duration = "8h"
+timezone = "America/New_York"
+"""
+
+
+def test_windows_are_read_in_their_zone_also_where_clocks_skip_or_repeat(home: Path) -> None:
+    write(home, WINDOWS)
+    settings, at = load(), datetime(2026, 3, 1, tzinfo=UTC)
+
+    calendar = build_calendar(settings)
+
+    periods = [next(one.periods(at)) for one in (*calendar.freezes, *calendar.maintenance)]
+    assert [(one.starts, one.ends) for one in periods] == [
+        (datetime(2026, 12, 19, 23, tzinfo=UTC), datetime(2027, 1, 2, 7, tzinfo=UTC)),
+        (datetime(2026, 3, 29, 1, 30, tzinfo=UTC), ENDLESS),
+        (ALWAYS, datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (datetime(2026, 3, 3, 3, tzinfo=UTC), datetime(2026, 3, 3, 11, tzinfo=UTC)),
+    ]
+    assert [one.scope for one in calendar.freezes] == [
+        Scope(risks=frozenset({Risk.HIGH})),
+        Scope(subject="etcd"),
+        Scope(),
+    ]
+
+
+CRON = 'cron = "0 22 * * *"\n'
+FROM = 'from = "2026-12-20 00:00"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "freezes[0]: nothing says when. Write cron ="),
+        ('duration = "8h"', "freezes[0]: nothing says when. Write cron ="),
+        (CRON, 'freezes[0].duration is missing: cron says only when it begins. Write, for example: duration = "8h"'),
+        (CRON + FROM, "freezes[0]: cron comes again and again, from and until come once. Keep one"),
+        (FROM + 'duration = "8h"', "freezes[0].duration goes with cron; from and until say it already. Remove it."),
+        (FROM + 'until = "2026-12-20 00:00"', "freezes[0]: until is not after from, so it never holds"),
+        ('from = "2026-12-20"', "freezes[0].from: not a local time such as"),
+        ('from = "2026-02-30 00:00"', 'Expected a local time. For example: from = "2026-12-20 00:00"'),
+        ("from = 2026-12-20T00:00:00Z", "freezes[0].from: not a local time such as"),
+        ("from = 2026", "freezes[0].from: not a local time such as"),
+        (FROM + 'util = "2027-01-02 08:00"', 'freezes[0].util: there is no such key. Did you mean "until"?'),
+        (FROM + "form = 1", 'freezes[0].form: there is no such key. Did you mean "from"?'),
+        ('cron = "0 25 * * *"\nduration = "8h"', "freezes[0].cron: the hour '25' is not within 0-23"),
+        ('cron = "*/5 * * * *"\nduration = "8h"', "freezes[0].cron: it begins more than once an hour; give one minute"),
+        (CRON + 'duration = "10s"', "freezes[0].duration = '10s' is out of range. Expected how long it lasts each"),
+        (CRON + 'duration = "8h"\ntimezone = "Berlin"', "freezes[0].timezone: 'Berlin' is no time zone"),
+        (f'{FROM}[[freezes]]\nname = "x"\n{FROM}', "freezes: 2 are called 'x'. Each needs its own name"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused_with_its_key_and_how_to_mend_it(home: Path, text: str, said: str) -> None:
+    write(home, f'[[freezes]]\nname = "x"\n{text}')
+
+    assert said in refused()
+
+
+def test_what_is_wrong_with_several_windows_is_told_at_once(home: Path) -> None:
+    write(home, f'[[freezes]]\nname = "X"\n{CRON}[[maintenance]]\nname = "y"\n[[maintenance]]\nname = "y"\n{FROM}')
+
+    said = refused()
+
+    assert "freezes[0].name" in said
+    assert "freezes[0].duration is missing" in said
+    assert "maintenance[0]: nothing says when" in said
+    assert "maintenance: 2 are called 'y'" in said
+    assert "4 things are wrong" in said
 
 
 @pytest.mark.parametrize("database", ["mysql://db/x", "sqlite://", "sqlite:///:memory:", "postgresql://db/x", "x.db"])
