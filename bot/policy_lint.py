@@ -1,12 +1,15 @@
-"""What is wrong with who may do what: decisions that nobody can take, and clauses that say nothing. Pure."""
+"""What is wrong with who may do what and when: decisions that nobody can take, clauses that say nothing. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from actions.calendar import LOOKED_AHEAD, first_opening
 from actions.models import Actor, ActorKind, Risk, Verb, Via
 from actions.policy import Clause, ConfiguredPolicy, Grants, Missing, Scope
 from actions.ports import Decidable, Quorum, Standing
+from bot.windows import ConfiguredCalendar, ScopedWindow, fitting
 
 Rosters = Mapping[str, frozenset[str]]
 """Per Slack user group its members, as `T…/U…`; a group that is left out is not known here."""
@@ -57,6 +60,18 @@ def lint(grants: Grants, *, subjects: Collection[str], offered: Sequence[Decidab
         *_decisions(electorate, offered),
         *_stops(electorate),
         *_ways_back(electorate, offered),
+    ]
+
+
+def lint_windows(calendar: ConfiguredCalendar, *, offered: Sequence[Decidable], at: datetime) -> list[Finding]:
+    """Return the freezes and maintenance windows that fit no action, and those that, seen from *at*, never open."""
+    named = [
+        *((f"[[freezes]] {one.name}", one) for one in calendar.freezes),
+        *((f"[[maintenance]] {one.name}", one) for one in calendar.maintenance),
+    ]
+    return [
+        *(_fits_nothing(where, one.scope, offered) for where, one in named if not _fits(one.scope, offered)),
+        *(finding for one in calendar.maintenance for finding in _shut(one, calendar.freezes, offered, at)),
     ]
 
 
@@ -248,3 +263,22 @@ def _ways_back(electorate: _Electorate, offered: Sequence[Decidable]) -> Iterato
     for name, actions in sorted(bound.items()):
         said = f"{name} may approve but not cancel; whoever lets something begin should be able to stop it"
         yield Finding(where=_APPROVERS, said=f"{said}. Add cancel for: {', '.join(sorted(actions))}")
+
+
+def _shut(
+    window: ScopedWindow, freezes: tuple[ScopedWindow, ...], offered: Sequence[Decidable], at: datetime
+) -> Iterator[Finding]:
+    where = f"[[maintenance]] {window.name}"
+    following = next(window.periods(at), None)
+    if following is None or following.starts > at + LOOKED_AHEAD:
+        yield Finding(where=where, said="does not open within a year; correct its time, or remove it")
+        return
+    shut: dict[str, list[str]] = {}
+    for case in offered:
+        if fitting((window,), case):
+            opening = first_opening(at, freezes=fitting(freezes, case), maintenance=(window,))
+            if opening.starts is None:
+                shut.setdefault(opening.why, []).append(case.action_name)
+    for why, names in shut.items():
+        said = f"never opens for {', '.join(sorted(names))}, because it lies within a freeze ({why})"
+        yield Finding(where=where, said=f"{said}; move it, or make the freeze shorter")

@@ -25,9 +25,10 @@ def group() -> None:
 
 @app.command(
     help=guide(
-        "Look for rules that cannot be right: decisions that nobody can take, clauses that fit nothing. With --person, "
-        "say what that person may do and by which rule; with the number of an action also what it still needs, and "
-        "what else is in the way. Changes nothing. Who is in a Slack user group is known where SLACK_BOT_TOKEN is set.",
+        "Look for rules that cannot be right: decisions that nobody can take, clauses that fit nothing, maintenance "
+        "windows that never open. With --person, say what that person may do and by which rule, and when it could run; "
+        "with the number of an action also what it still needs, and what else is in the way. Changes nothing. "
+        "Who is in a Slack user group is known where SLACK_BOT_TOKEN is set.",
         "operator policy check",
         "operator policy check 12 --person ann",
         "operator policy check --person slack:T0123/U0456 --verb set_mode --subject etcd",

@@ -1,4 +1,4 @@
-"""`operator policy check`: whether the rules make sense, and why somebody may or may not."""
+"""`operator policy check`: whether the rules make sense, why somebody may or may not, and when it could run."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 import typer
 
+from actions.calendar import Calendar, Opening
 from actions.lifecycle import PENDING, UNKNOWN, VALIDATED
 from actions.models import ActionProposal, Actor, ActorKind, Approval, Risk, SafetyMode, Verb, Via
 from actions.policy import ConfiguredPolicy, Missing, missing
@@ -15,11 +16,12 @@ from bot.cli.look import dossier_of
 from bot.cli.output import clean, literal, print_json, print_table, say
 from bot.cli.policy_facts import People, offered, people
 from bot.local_directory import MEMBER
-from bot.policy_lint import Case, Finding, Rosters, lint
-from bot.reach import build_kill_files, build_policy, reading
+from bot.policy_lint import Case, Finding, Rosters, lint, lint_windows
+from bot.reach import build_calendar, build_kill_files, build_policy, reading
 from bot.settings import Settings, load
 from bot.settings_problems import did_you_mean
 from bot.system import SystemClock
+from bot.views.times import moment
 
 _ABOUT_A_SUBJECT: Final = frozenset({Verb.KILL, Verb.SET_MODE})
 _VIA: Final = {ActorKind.SLACK: Via.SLACK, ActorKind.CLI: Via.CLI}
@@ -92,6 +94,8 @@ class Answer:
     quorum: Quorum | None = None
     lacking: Missing | None = None
     """What a stored proposal still needs."""
+    opening: Opening | None = None
+    """When it could run, were it approved now."""
     approved_by: tuple[str, ...] = ()
     in_the_way: tuple[str, ...] = ()
     """What else keeps it from being done now."""
@@ -118,7 +122,11 @@ async def check_everything(*, as_json: bool) -> int:
 
 async def findings_in(settings: Settings, rosters: Rosters) -> list[Finding]:
     """Return what is wrong with the policy of these settings. Raises `ConfigurationError`."""
-    return lint(settings.allowed(), subjects=settings.subjects, offered=await offered(settings), rosters=rosters)
+    there = await offered(settings)
+    return [
+        *lint(settings.allowed(), subjects=settings.subjects, offered=there, rosters=rosters),
+        *lint_windows(build_calendar(settings), offered=there, at=SystemClock().now()),
+    ]
 
 
 async def explain(question: Question, *, as_json: bool) -> int:
@@ -128,7 +136,12 @@ async def explain(question: Question, *, as_json: bool) -> int:
     supposed = _supposed(settings, question.supposed)
     async with people(settings) as known:
         asked = [(actor, *await _standing(known, actor, supposed)) for actor in identities]
-    court = _Court(policy=build_policy(settings), verb=question.verb, identities=tuple(asked))
+    court = _Court(
+        policy=build_policy(settings),
+        calendar=build_calendar(settings),
+        verb=question.verb,
+        identities=tuple(asked),
+    )
     answers = [
         *([await _about_stored(settings, court, question.proposal_id)] if question.proposal_id else ()),
         *(() if question.proposal_id else await _about_thought_of(settings, court, question)),
@@ -145,6 +158,7 @@ async def explain(question: Question, *, as_json: bool) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Court:
     policy: ConfiguredPolicy
+    calendar: Calendar
     verb: Verb
     identities: tuple[tuple[Actor, Standing, str], ...]
 
@@ -163,6 +177,9 @@ class _Court:
             return None
         return self.policy.quorum(subject=case.subject, action_name=case.action_name, risk=case.risk)
 
+    def opening(self, case: Decidable) -> Opening | None:
+        return self.calendar.opening(case, SystemClock().now()) if self.verb is Verb.APPROVE else None
+
 
 async def _about_stored(settings: Settings, court: _Court, proposal_id: int) -> Answer:
     kill_files = build_kill_files(settings)
@@ -180,6 +197,7 @@ async def _about_stored(settings: Settings, court: _Court, proposal_id: int) -> 
         who_may=court.policy.who_may(court.verb, proposal),
         quorum=quorum,
         lacking=None if quorum is None else missing(proposal, quorum, dossier.approvals),
+        opening=court.opening(proposal),
         approved_by=tuple(approval.person for approval in _counting(dossier)),
         in_the_way=tuple(in_the_way),
     )
@@ -200,6 +218,7 @@ async def _about_thought_of(settings: Settings, court: _Court, question: Questio
             ways=court.ways(case),
             who_may=court.policy.who_may(court.verb, case),
             quorum=court.quorum(case),
+            opening=court.opening(case),
         )
         for case in _meant(await offered(settings), question)
     ]
@@ -303,7 +322,7 @@ def _tell_findings(findings: Sequence[Finding], unknown: Sequence[str]) -> None:
     for finding in findings:
         say(f"{clean(finding.where)}  {clean(finding.said)}")
     if not findings:
-        say("Nothing is wrong with who may do what.")
+        say("Nothing is wrong with who may do what and when.")
     if unknown:
         say(f"Who is in {', '.join(unknown)} is {_NOT_ASKED}, or Slack did not say.")
 
@@ -335,6 +354,14 @@ def _quorum_rows(answer: Answer) -> Iterator[str]:
     if answer.lacking is not None:
         yield f"Given by  {', '.join(map(literal, answer.approved_by)) or 'nobody yet'}"
         yield f"Missing   {answer.lacking.in_words() if answer.lacking else 'nothing'}"
+    if answer.opening is not None:
+        yield f"Runs      {_opening_in_words(answer.opening)}"
+
+
+def _opening_in_words(opening: Opening) -> str:
+    if opening.starts is None:
+        return f"never: {opening.why}"
+    return f"{moment(opening.starts)}, because of: {opening.why}" if opening.why else "at once when approved"
 
 
 def _row(answer: Answer) -> tuple[str, str, str]:
@@ -365,6 +392,7 @@ def _answer_json(question: Question, answer: Answer) -> Mapping[str, Any]:
         "missing": None
         if answer.lacking is None
         else {"people": answer.lacking.people, "needs": answer.lacking.groups},
+        "runs": answer.opening and {"at": answer.opening.starts, "why": answer.opening.why},
         "approved_by": answer.approved_by,
         "in_the_way": answer.in_the_way,
     }

@@ -1,12 +1,14 @@
 """What is found in rules that cannot be right, and that nothing is found in rules that are."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 
 from actions.models import Risk
-from bot.policy_lint import Case, Rosters, lint
+from bot.policy_lint import Case, Rosters, lint, lint_windows
+from bot.reach import build_calendar
 from bot.settings import Settings
 
 OFFERED: Final = tuple(
@@ -156,3 +158,64 @@ def test_what_slack_says_of_a_group_decides_whether_a_quorum_can_be_reached() ->
     assert found(rosters={"S1DBA": frozenset({"T1/UBO"})}, **over) == []
     (stuck,) = found(rosters={"S1DBA": frozenset({"T1/UANN"})}, **over)
     assert "only 1 may approve it (ann)" in stuck
+
+
+AT: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NIGHTS: Final = {"name": "nights", "cron": "0 22 * * *", "duration": "8h"}
+
+
+def found_in_windows(**over: Any) -> list[str]:
+    findings = lint_windows(build_calendar(Settings(**over)), offered=OFFERED, at=AT)
+    return [f"{one.where} {one.said}" for one in findings]
+
+
+WINDOW_FAULTS: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "a freeze for a subject that is not there": (
+        {"freezes": [NIGHTS | {"subject": "rakc"}]},
+        "[[freezes]] nights fits no action: subject rakc, action *, risk low, medium, high. There are: rack.crush",
+    ),
+    "a maintenance window for a risk that no action has": (
+        {"maintenance": [NIGHTS | {"action": "rack.touch", "risk": ["high"]}]},
+        "[[maintenance]] nights fits no action",
+    ),
+    "a maintenance window that is over": (
+        {"maintenance": [{"name": "past", "until": "2026-03-01 12:00"}]},
+        "[[maintenance]] past does not open within a year; correct its time, or remove it",
+    ),
+    "a maintenance window that is years away": (
+        {"maintenance": [NIGHTS | {"cron": "0 0 29 2 *"}]},
+        "[[maintenance]] nights does not open within a year",
+    ),
+    "a maintenance window within a freeze that comes again": (
+        {"maintenance": [NIGHTS], "freezes": [{"name": "dark", "cron": "0 21 * * *", "duration": "9h"}]},
+        "[[maintenance]] nights never opens for rack.crush, rack.move, rack.touch, because it lies within a freeze",
+    ),
+    "a maintenance window that a freeze for good shuts for some": (
+        {"maintenance": [NIGHTS], "freezes": [{"name": "stop", "from": "2020-01-01 00:00", "risk": ["high"]}]},
+        "[[maintenance]] nights never opens for rack.crush, because it lies within a freeze (not within a year: freeze",
+    ),
+}
+
+
+@pytest.mark.parametrize(("over", "said"), WINDOW_FAULTS.values(), ids=WINDOW_FAULTS)
+def test_a_window_that_cannot_be_right_is_found(over: dict[str, Any], said: str) -> None:
+    (line,) = found_in_windows(**over)
+
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {},
+        {"maintenance": [NIGHTS]},
+        {"freezes": [{"name": "stop", "from": "2020-01-01 00:00"}]},
+        {"maintenance": [NIGHTS], "freezes": [{"name": "dark", "cron": "0 21 * * *", "duration": "8h"}]},
+        {
+            "maintenance": [NIGHTS],
+            "freezes": [{"name": "june", "from": "2026-06-01 00:00", "until": "2026-07-01 00:00"}],
+        },
+    ],
+)
+def test_nothing_is_found_in_windows_that_open(over: dict[str, Any]) -> None:
+    assert found_in_windows(**over) == []

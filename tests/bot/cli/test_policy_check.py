@@ -1,12 +1,14 @@
 """`operator policy check`: what is wrong with the rules, and why somebody may or may not."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from actions.models import SafetyMode
 from bot.cli.caller import login
+from bot.system import SystemClock
 from tests.bot.cli.home import Home
 from tests.bot.cli.small_slack import slack
 from tests.rig import ANN, BO, Rig
@@ -44,7 +46,7 @@ async def crush(rig: Rig) -> int:
 def test_rules_that_are_right_are_said_to_be(home: Home) -> None:
     said = home.run("policy", "check")
 
-    assert (said.code, said.out) == (0, "Nothing is wrong with who may do what.\n")
+    assert (said.code, said.out) == (0, "Nothing is wrong with who may do what and when.\n")
 
 
 def test_every_fault_is_a_line_with_its_place_and_the_doctor_says_the_same(home: Home) -> None:
@@ -67,6 +69,49 @@ def test_a_subject_that_cannot_be_built_keeps_the_doctor_from_nothing_else(home:
     assert "cannot be checked" in said.out
     assert "slack" in said.out
     assert home.run("policy", "check").code == 2
+
+
+WINDOWS = """
+[[freezes]]
+name = "stop"
+from = "2020-01-01 00:00"
+risk = ["high"]
+[[maintenance]]
+name = "leap"
+cron = "0 0 * * *"
+duration = "24h"
+timezone = "Europe/Berlin"
+action = "processes.stop_*"
+[[freezes]]
+name = "late"
+from = "2020-01-01 00:00"
+until = "{until}"
+action = "processes.start_*"
+"""
+
+
+def test_when_an_action_could_run_is_said(home: Home) -> None:
+    until = (SystemClock().now() + timedelta(days=3)).replace(second=0, microsecond=0)
+    home.configure(home.config + WINDOWS.format(until=f"{until:%Y-%m-%d %H:%M}"))
+    asked = ["--person", "ann", "--action"]
+
+    stop, start = (answers(home, *asked, f"processes.{name}_process")[0]["runs"] for name in ("stop", "start"))
+    restart = home.run("policy", "check", *asked, "processes.restart_process").out
+
+    assert stop == {"at": None, "why": "not within a year: freeze `stop` lasts longer"}
+    assert start == {"at": until.isoformat(), "why": f"freeze `late` until {until:%a %Y-%m-%d %H:%M} UTC"}
+    assert "Runs      at once when approved\n" in restart
+    assert "never: not within a year" in home.run("policy", "check", *asked, "processes.stop_process").out
+    assert "because of: freeze `late`" in home.run("policy", "check", *asked, "processes.start_process").out
+
+
+def test_a_window_that_never_opens_is_a_fault(home: Home) -> None:
+    home.configure(home.config + WINDOWS.format(until="2030-01-01 00:00"))
+
+    said = home.run("policy", "check")
+
+    assert said.code == 1
+    assert said.out.startswith("[[maintenance]] leap  never opens for processes.stop_process, because it lies within")
 
 
 def test_a_group_that_is_not_known_here_is_named(home: Home) -> None:
