@@ -276,7 +276,7 @@ class SafetyController:
         if mode is SafetyMode.EXECUTE and current.mode is SafetyMode.EXECUTE and not held:
             return current
         control = self._turn(tx, mode, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.MODE_OBSERVE)
-        self._announce(tx, "mode_change", control, by)
+        announce(tx, "mode_change", control, by)
         return control
 
     def _kill(self, tx: Transaction, *, by: Caller, reason: str, scope: str) -> tuple[ActionProposal, ...]:
@@ -284,7 +284,7 @@ class SafetyController:
             tx, SafetyMode.OBSERVE, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.KILL_SWITCH
         )
         in_flight = tuple(_all_in_flight(tx, scope))
-        self._announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
+        announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
         return in_flight
 
     def _turn(
@@ -304,11 +304,6 @@ class SafetyController:
         tx.set_control(control)
         return control
 
-    def _announce(self, tx: Transaction, event: str, control: Control, by: Caller, **more: Json) -> None:
-        at = control.changed_at or self._clock.now()
-        seq = note(tx, event, by=by, at=at, data={**_told(control), **more})
-        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=at)
-
     def _stand_down_batch(self, tx: Transaction) -> int:
         tx.lock_control(EVERYTHING)
         batch = tx.pending_of_earlier_epochs(BATCH)
@@ -316,6 +311,15 @@ class SafetyController:
             overall, own = lock(tx, proposal.subject)
             stand_down(tx, proposal, overall, own, at=self._clock.now())
         return len(batch)
+
+
+def announce(tx: Transaction, event: str, control: Control, by: Caller, **more: Json) -> None:
+    """Write down that the mode is now as *control* says, and have the channel told."""
+    at = control.changed_at
+    if at is None:
+        raise ValueError("only a change is announced, and a change has a time")
+    seq = note(tx, event, by=by, at=at, data={**_told(control), **more})
+    tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=at)
 
 
 def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:
