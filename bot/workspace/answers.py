@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.workspace.errors import RefusedError
+from bot.workspace.interactive import input_blocks
 from bot.workspace.posting import message_fields, view_definition
 from bot.workspace.records import Json, View
 from bot.workspace.response_urls import Target
@@ -59,7 +60,7 @@ def answer_submission(state: State, view: View, said: Json | None) -> dict[str, 
         case "update":
             state.views.update(view, view_definition((said or {}).get("view"), kind="modal"))
         case "push":
-            state.views.push(view.user_id, view_definition((said or {}).get("view"), kind="modal"))
+            state.views.push(view.user_id, view_definition((said or {}).get("view"), kind="modal"), within=view.id)
         case "errors":
             return _errors(view, (said or {}).get("errors"))
         case _:
@@ -68,7 +69,9 @@ def answer_submission(state: State, view: View, said: Json | None) -> dict[str, 
 
 
 def _errors(view: View, errors: Any) -> dict[str, str]:
-    known = {block["block_id"] for block in view.blocks}
-    if not isinstance(errors, dict) or not errors or not errors.keys() <= known:
+    fields = {block["block_id"] for block in input_blocks(view.blocks)}
+    if not isinstance(errors, dict) or not errors or not errors.keys() <= fields:
         raise RefusedError("invalid_errors")
-    return {str(block_id): str(sentence) for block_id, sentence in errors.items()}
+    if not all(isinstance(sentence, str) and sentence.strip() for sentence in errors.values()):
+        raise RefusedError("invalid_errors")
+    return dict(errors)

@@ -15,6 +15,7 @@ from bot.workspace.people import People
 from bot.workspace.records import Json
 from bot.workspace.shape import (
     Check,
+    all_or_none_of,
     anything,
     boolean,
     choice,
@@ -59,7 +60,9 @@ _COMMAND = record({"user": _NAME, "channel": _NAME, "command": _NAME}, {"text": 
 _MESSAGE = record({"user": _NAME, "channel": _NAME, "text": _NAME}, {"thread_ts": _NAME})
 _SUBMIT = record({"user": _NAME, "view_id": _NAME}, {"values": mapping(_OBJECT)})
 _CLOSE = record({"user": _NAME, "view_id": _NAME}, {"everything": boolean})
-_SHORTCUT = record({"user": _NAME, "callback_id": _NAME}, {"channel": _NAME, "ts": _NAME})
+_SHORTCUT = every(
+    record({"user": _NAME, "callback_id": _NAME}, {"channel": _NAME, "ts": _NAME}), all_or_none_of("channel", "ts")
+)
 _HOME = record({"user": _NAME})
 _FAULT = record(
     {"kind": choice(*FaultKind)},

@@ -1,6 +1,7 @@
 """What Slack accepts inside a block: text objects, interactive elements and rich text."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from bot.workspace.shape import (
@@ -13,6 +14,7 @@ from bot.workspace.shape import (
     exactly_one_of,
     integer,
     number,
+    numeral,
     record,
     say,
     string,
@@ -244,26 +246,64 @@ RICH_TEXT = tagged(
 )
 RICH_TEXT_BLOCK = record({"elements": array(RICH_TEXT, least=1)}, {"block_id": ID})
 
+
+def _in_order(low: str, high: str) -> Check:
+    """Not *low* above *high*; whether either is there and a number at all is for other checks to say."""
+
+    def check(value: Any, pointer: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            return
+        below, above = _number(value.get(low)), _number(value.get(high))
+        if below is not None and above is not None and below > above:
+            yield say(f"must not be greater than {high}", f"{pointer}/{low}")
+
+    return check
+
+
+def _number(value: Any) -> Decimal | None:
+    return Decimal(value) if isinstance(value, int) or not any(numeral(value, "")) else None
+
+
+def _whole_unless_decimal(value: Any, pointer: str) -> Iterator[str]:
+    if not isinstance(value, dict) or value.get("is_decimal_allowed") is not False:
+        return
+    for key in ("initial_value", "min_value", "max_value"):
+        if isinstance(value.get(key), str) and "." in value[key]:
+            yield say("must be a whole number unless is_decimal_allowed", f"{pointer}/{key}")
+
+
+NUMBER_INPUT = every(
+    record(
+        {"is_decimal_allowed": boolean},
+        _TYPING | dict.fromkeys(("initial_value", "min_value", "max_value"), numeral),
+    ),
+    _in_order("min_value", "max_value"),
+    _in_order("min_value", "initial_value"),
+    _in_order("initial_value", "max_value"),
+    _whole_unless_decimal,
+)
+PLAIN_TEXT_INPUT = every(
+    record(
+        {},
+        _TYPING
+        | {
+            "initial_value": string(3000),
+            "multiline": boolean,
+            "min_length": integer(0, 3000),
+            "max_length": integer(1, 3000),
+        },
+    ),
+    _in_order("min_length", "max_length"),
+)
+
 INPUT = tagged(
     {
         "checkboxes": CHECKBOXES,
         "datetimepicker": DATETIMEPICKER,
         "email_text_input": record({}, _TYPING | {"initial_value": string()}),
         "file_input": record({}, {"action_id": ID, "filetypes": array(string()), "max_files": integer(1, 10)}),
-        "number_input": record(
-            {"is_decimal_allowed": boolean},
-            _TYPING | dict.fromkeys(("initial_value", "min_value", "max_value"), string()),
-        ),
-        "plain_text_input": record(
-            {},
-            _TYPING
-            | {
-                "initial_value": string(3000),
-                "multiline": boolean,
-                "min_length": integer(0, 3000),
-                "max_length": integer(1, 3000),
-            },
-        ),
+        "number_input": NUMBER_INPUT,
+        "plain_text_input": PLAIN_TEXT_INPUT,
         "radio_buttons": RADIO_BUTTONS,
         "rich_text_input": record(
             {}, _TYPING | {"initial_value": tagged({"rich_text": RICH_TEXT_BLOCK}), "min_lines": integer(1)}

@@ -65,25 +65,30 @@ def view_submission(shared: Json, *, view: View) -> Json:
 
 
 def view_closed(shared: Json, *, view: View, is_cleared: bool) -> Json:
-    """Return ``view_closed``."""
+    """Return ``view_closed``; with it comes no trigger: nothing can be opened by closing."""
     return shared | {"type": "view_closed", "view": view.to_json(), "is_cleared": is_cleared}
 
 
-def message_shortcut(shared: Json, *, shortcut: Shortcut, channel: Channel, message: Message, at: str) -> Json:
-    """Return ``message_action``: a shortcut from a message's menu."""
-    return shared | {
+def message_shortcut(shared: Json, *, shortcut: Shortcut, channel: Channel, message: Json, at: str) -> Json:
+    """Return ``message_action``: a shortcut from the menu of *message*."""
+    return _of_no_app(shared) | {
         "type": "message_action",
         "callback_id": shortcut.callback_id,
         "action_ts": at,
-        "message_ts": message.ts,
+        "message_ts": message["ts"],
         "channel": {"id": channel.id, "name": _channel_name(channel)},
-        "message": message.to_json(),
+        "message": message,
     }
 
 
 def global_shortcut(shared: Json, *, shortcut: Shortcut, at: str) -> Json:
     """Return ``shortcut``: one that belongs to no message."""
-    return shared | {"type": "shortcut", "callback_id": shortcut.callback_id, "action_ts": at}
+    return _of_no_app(shared) | {"type": "shortcut", "callback_id": shortcut.callback_id, "action_ts": at}
+
+
+def _of_no_app(shared: Json) -> Json:
+    # In every recording of a shortcut the app's id is missing, whatever other interactions carry.
+    return {key: value for key, value in shared.items() if key != "api_app_id"}
 
 
 def slash_command(*, team: Team, app: App, user: User, channel: Channel, command: str, text: str, **ids: str) -> Json:

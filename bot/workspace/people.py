@@ -93,7 +93,9 @@ class People:
             action=payloads.action_of(found_in, element, at=self._state.next_ts(), chosen=chosen),
             values=entered_values(message.blocks, values or {}),
         )
-        beside = self._beside(person, channel_id=place.id, message_ts=message.ts, action_id=element["action_id"])
+        beside = self._beside(
+            person, channel_id=place.id, message_ts=message.ts, block_id=found_in, action_id=element["action_id"]
+        )
         return self._outcome(await self._delivery().deliver(Kind.INTERACTIVE, payload), beside)
 
     async def click_in_view(
@@ -115,7 +117,7 @@ class People:
             view=view,
             action=payloads.action_of(found_in, element, at=self._state.next_ts(), chosen=chosen),
         )
-        beside = self._beside(person, view_id=view.id, action_id=element["action_id"])
+        beside = self._beside(person, view_id=view.id, block_id=found_in, action_id=element["action_id"])
         return self._outcome(await self._delivery().deliver(Kind.INTERACTIVE, payload), beside)
 
     async def command(self, user: str, channel: str, command: str, text: str = "") -> Outcome:
@@ -174,29 +176,25 @@ class People:
             self._state.views.close(view)
         if not view.definition.get("notify_on_close"):
             return Outcome(acked=True)
-        payload = payloads.view_closed(self._shared(person), view=view, is_cleared=everything)
+        closer = payloads.envelope_fields(team=self._state.team, app=self._state.app, user=person)
+        payload = payloads.view_closed(closer, view=view, is_cleared=everything)
         answered = await self._delivery().deliver(Kind.INTERACTIVE, payload)
         return Outcome(acked=answered.acked, ms=answered.ms, error=answered.error)
 
     async def shortcut(
         self, user: str, callback_id: str, *, channel: str | None = None, ts: str | None = None
     ) -> Outcome:
-        """Use a shortcut, of a message if *channel* and *ts* name one."""
-        at = self._state.next_ts()
-        if channel is None or ts is None:
-            person = self._state.user(user)
-            shortcut = self._offered(callback_id, "global")
-            payload = payloads.global_shortcut(self._shared(person), shortcut=shortcut, at=at)
-            beside = self._beside(person)
-        else:
-            person, place = self._present(user, channel)
-            message = self._state.message(place.id, ts, seen_by=person.id)
-            shared = self._shared(person) | {"response_url": self._response_url(person, place, message_ts=ts)}
-            payload = payloads.message_shortcut(
-                shared, shortcut=self._offered(callback_id, "message"), channel=place, message=message, at=at
-            )
-            beside = self._beside(person, channel_id=place.id, message_ts=ts)
-        return self._outcome(await self._delivery().deliver(Kind.INTERACTIVE, payload), beside)
+        """Use a shortcut, of a message if *channel* and *ts* name one.
+
+        As in Slack the app need not be in the channel, and a message that only one person sees has no shortcuts.
+        """
+        if channel is not None and ts is not None:
+            return await self._message_shortcut(user, callback_id, channel, ts)
+        person = self._state.user(user)
+        payload = payloads.global_shortcut(
+            self._shared(person), shortcut=self._offered(callback_id, "global"), at=self._state.next_ts()
+        )
+        return self._outcome(await self._delivery().deliver(Kind.INTERACTIVE, payload), self._beside(person))
 
     async def open_home(self, user: str) -> Outcome:
         """Look at the App Home; the app hears of it if it subscribed to ``app_home_opened``."""
@@ -227,6 +225,21 @@ class People:
         for task in self._events:
             task.cancel()
         await asyncio.gather(*self._events, return_exceptions=True)
+
+    async def _message_shortcut(self, user: str, callback_id: str, channel: str, ts: str) -> Outcome:
+        person, place = self._present(user, channel)
+        message = self._state.message(place.id, ts, seen_by=person.id)
+        if message.visible_to is not None:
+            raise RefusedError("shortcut_not_found")
+        payload = payloads.message_shortcut(
+            self._shared(person) | {"response_url": self._response_url(person, place, message_ts=ts)},
+            shortcut=self._offered(callback_id, "message"),
+            channel=place,
+            message=message.to_json() | self._state.thread_summary(message, seen_by=person.id),
+            at=self._state.next_ts(),
+        )
+        beside = self._beside(person, channel_id=place.id, message_ts=ts)
+        return self._outcome(await self._delivery().deliver(Kind.INTERACTIVE, payload), beside)
 
     async def _send_event(self, event: Json) -> Outcome:
         state = self._state

@@ -262,6 +262,7 @@ class Failure:
     at: str
     channel_id: str | None = None
     message_ts: str | None = None
+    block_id: str | None = None
     action_id: str | None = None
     view_id: str | None = None
 
@@ -273,6 +274,7 @@ class Failure:
             "at": self.at,
             "channel": self.channel_id,
             "ts": self.message_ts,
+            "block_id": self.block_id,
             "action_id": self.action_id,
             "view_id": self.view_id,
         }

@@ -3,6 +3,7 @@
 A check takes a value and its JSON pointer and yields one sentence per problem; a valid value yields none.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +49,17 @@ def _is_web_address(value: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.netloc) and not any(char.isspace() for char in value)
+
+
+def is_numeral(text: str, *, decimal: bool) -> bool:
+    """Whether *text* is a number as people type it: -10 or, with *decimal*, 0.25; never 1e3."""
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?" if decimal else r"-?[0-9]+", text) is not None
+
+
+def numeral(value: Any, pointer: str) -> Iterator[str]:
+    """Check for a string that is a number."""
+    if not isinstance(value, str) or not is_numeral(value, decimal=True):
+        yield say("must provide a number as a string", pointer)
 
 
 def integer(least: int | None = None, most: int | None = None) -> Check:
@@ -182,6 +194,16 @@ def exactly_one_of(*keys: str) -> Check:
     def check(value: Any, pointer: str) -> Iterator[str]:
         if isinstance(value, dict) and sum(key in value for key in keys) != 1:
             yield say(f"must provide exactly one of: {', '.join(keys)}", pointer)
+
+    return check
+
+
+def all_or_none_of(*keys: str) -> Check:
+    """An object that has all of *keys* or none."""
+
+    def check(value: Any, pointer: str) -> Iterator[str]:
+        if isinstance(value, dict) and 0 < sum(key in value for key in keys) < len(keys):
+            yield say(f"must provide all or none of: {', '.join(keys)}", pointer)
 
     return check
 

@@ -58,7 +58,12 @@ def _app(state: State) -> Json:
             for command in app.commands
         ],
         "shortcuts": [
-            {"name": shortcut.name, "callback_id": shortcut.callback_id, "kind": shortcut.kind}
+            {
+                "name": shortcut.name,
+                "callback_id": shortcut.callback_id,
+                "kind": shortcut.kind,
+                "description": shortcut.description,
+            }
             for shortcut in app.shortcuts
         ],
     }

@@ -9,7 +9,7 @@ from bot.workspace.app import App
 from bot.workspace.errors import RefusedError
 from bot.workspace.ids import Ids
 from bot.workspace.interactive import with_ids
-from bot.workspace.records import Channel, Failure, File, Message, Team, User, UserGroup
+from bot.workspace.records import Channel, Failure, File, Json, Message, Team, User, UserGroup
 from bot.workspace.response_urls import ResponseUrls
 from bot.workspace.triggers import Triggers
 from bot.workspace.views import Views
@@ -123,6 +123,18 @@ class State:
         """Return the replies to *message* that *seen_by* sees, oldest first."""
         seen = self.messages(message.channel_id, seen_by=seen_by)
         return [other for other in seen if other.thread_ts == message.ts and other.is_reply]
+
+    def thread_summary(self, message: Message, *, seen_by: str) -> Json:
+        """Return what Slack adds to a message that *seen_by* sees replies to; empty without any."""
+        answers = self.thread(message, seen_by=seen_by)
+        if not answers:
+            return {}
+        return {
+            "thread_ts": message.ts,
+            "reply_count": len(answers),
+            "reply_users": sorted({answer.user_id for answer in answers}),
+            "latest_reply": answers[-1].ts,
+        }
 
     def post(self, message: Message) -> Message:
         """Store *message* with ids for its blocks and elements; its ``ts`` is expected to come from `next_ts`."""

@@ -71,6 +71,8 @@ def find_view_problems(view: Any) -> Iterator[Problem]:
     if isinstance(blocks, list):
         for said in _repeated_ids(blocks, "/view/blocks"):
             yield Problem("invalid_arguments", said)
+        if sum(_focused(block) for block in blocks) > 1:
+            yield Problem("invalid_arguments", say("only one element may have focus_on_load", "/view/blocks"))
         if view.get("type") == "modal" and "submit" not in view and _has_input(blocks):
             yield Problem("invalid_arguments", say("submit is required when blocks contain an input", "/view/submit"))
     if len(_compact(view)) > 250_000:
@@ -139,6 +141,15 @@ def _repeated(key: str, owners: list[Any], pointer: str) -> Iterator[str]:
     for repeated, count in Counter(ids).items():
         if count > 1:
             yield say(f"`{key}` `{repeated}` already exists", pointer)
+
+
+def _focused(block: Any) -> int:
+    """Count the elements of *block* that ask for the focus."""
+    if not isinstance(block, dict):
+        return 0
+    listed = block.get("elements")
+    elements = [block.get("element"), block.get("accessory"), *(listed if isinstance(listed, list) else [])]
+    return sum(element.get("focus_on_load") is True for element in elements if isinstance(element, dict))
 
 
 def _has_input(blocks: list[Any]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bot.workspace.app import App
 from bot.workspace.errors import RefusedError
+from bot.workspace.forms import kept_values
 from bot.workspace.ids import Ids
 from bot.workspace.interactive import with_ids
 from bot.workspace.records import Json, Team, View
@@ -47,10 +48,10 @@ class Views:
         self._changed()
         return view
 
-    def push(self, user_id: str, definition: Json) -> View:
-        """Put a modal on top of the user's stack; refuses a fourth."""
+    def push(self, user_id: str, definition: Json, *, within: str | None) -> View:
+        """Put a modal on top of the stack in which the modal *within* is open; refuses a fourth."""
         stack = self._stacks.get(user_id, [])
-        if not stack:
+        if within not in {view.id for view in stack}:
             raise RefusedError("not_found")
         if len(stack) >= MOST_STACKED:
             raise RefusedError("push_limit_reached")
@@ -60,10 +61,9 @@ class Views:
         return view
 
     def update(self, view: View, definition: Json) -> View:
-        """Show *definition* in place of what *view* shows; what was typed into blocks that stay is kept."""
-        updated = replace(view, definition=self._filled(definition), hash=self._ids.next("h"))
-        kept = {block["block_id"] for block in updated.blocks}
-        updated = replace(updated, values={key: value for key, value in view.values.items() if key in kept})
+        """Show *definition* in place of what *view* shows; what was entered into inputs that stay is kept."""
+        updated = replace(view, definition=self._filled(definition, instead_of=view), hash=self._ids.next("h"))
+        updated = replace(updated, values=kept_values(updated.blocks, view.values))
         self._put(updated)
         return updated
 
@@ -120,7 +120,11 @@ class Views:
             root_view_id=view_id,
         )
 
-    def _filled(self, definition: Json) -> Json:
+    def _filled(self, definition: Json, *, instead_of: View | None = None) -> Json:
+        external_id = definition.get("external_id")
+        others = (view for view in self._all() if instead_of is None or view.id != instead_of.id)
+        if external_id and any(view.definition.get("external_id") == external_id for view in others):
+            raise RefusedError("duplicate_external_id")
         copied = copy.deepcopy(definition)
         return copied | {"blocks": with_ids(copied["blocks"], self._ids)}
 

@@ -264,6 +264,10 @@ async def test_a_submission_is_answered_in_its_ack(
     "answer",
     [
         {"response_action": "errors", "errors": {"nothing": "No such block."}},
+        {"response_action": "errors", "errors": {"note": "A block that nobody fills in."}},
+        {"response_action": "errors", "errors": {"reason": ""}},
+        {"response_action": "errors", "errors": {"reason": ["Too", "long"]}},
+        {"response_action": "close"},
         {"response_action": "update", "view": {"type": "modal", "title": plain("x" * 25), "blocks": []}},
     ],
 )
@@ -274,7 +278,8 @@ async def test_an_answer_that_slack_would_not_show_leaves_the_modal_open(workspa
     async def why(ack: AsyncAck) -> None:
         await ack(**answer)
 
-    opened = workspace.state.views.open("U0ANN", modal())
+    note = {"type": "section", "block_id": "note", "text": plain("Think twice.")}
+    opened = workspace.state.views.open("U0ANN", modal(note, text_input()))
     async with connected(workspace, app):
         outcome = await workspace.submit(user="ann", view_id=opened.id, values={"reason": {"text": "x"}})
     assert outcome.error is not None
@@ -297,14 +302,40 @@ async def test_a_trigger_opens_one_view_within_three_seconds(
 
 
 async def test_three_views_stack_and_no_more(workspace: Workspace, client: AsyncWebClient) -> None:
+    def trigger() -> str:
+        return workspace.state.triggers.issue("U0ANN", view_id=workspace.modals("ann")[-1]["id"])
+
     await client.views_open(trigger_id=workspace.state.triggers.issue("U0ANN"), view=modal())
     for _ in range(2):
-        await client.views_push(trigger_id=workspace.state.triggers.issue("U0ANN"), view=modal())
+        await client.views_push(trigger_id=trigger(), view=modal())
     with pytest.raises(SlackApiError) as refused:
-        await client.views_push(trigger_id=workspace.state.triggers.issue("U0ANN"), view=modal())
+        await client.views_push(trigger_id=trigger(), view=modal())
     assert code(refused.value) == "push_limit_reached"
     first, second, third = workspace.modals("ann")
     assert (third["previous_view_id"], third["root_view_id"]) == (second["id"], first["id"])
+
+
+async def test_a_view_is_pushed_from_within_an_open_modal_only(workspace: Workspace, client: AsyncWebClient) -> None:
+    view = workspace.state.views.open("U0ANN", modal())
+    closed = workspace.state.triggers.issue("U0ANN", view_id="V000000000")
+    for trigger in (workspace.state.triggers.issue("U0ANN"), closed):
+        with pytest.raises(SlackApiError) as refused:
+            await client.views_push(trigger_id=trigger, view=modal())
+        assert code(refused.value) == "not_found"
+    await client.views_push(trigger_id=workspace.state.triggers.issue("U0ANN", view_id=view.id), view=modal())
+    assert len(workspace.modals("ann")) == 2
+
+
+async def test_two_open_views_never_have_the_same_external_id(workspace: Workspace, client: AsyncWebClient) -> None:
+    opened = await client.views_open(
+        trigger_id=workspace.state.triggers.issue("U0ANN"), view=modal(external_id="edit-42")
+    )
+    with pytest.raises(SlackApiError) as refused:
+        await client.views_open(trigger_id=workspace.state.triggers.issue("U0BO"), view=modal(external_id="edit-42"))
+    assert code(refused.value) == "duplicate_external_id"
+    await client.views_update(external_id="edit-42", view=modal(external_id="edit-42", title=plain("Again")))
+    assert [view["title"]["text"] for view in workspace.modals("ann")] == ["Again"]
+    assert isinstance(opened["view"], dict)
 
 
 async def test_an_open_view_is_updated_unless_somebody_was_faster(workspace: Workspace, client: AsyncWebClient) -> None:
@@ -324,6 +355,7 @@ async def test_an_app_hears_of_a_closed_modal_if_it_asked_to(workspace: Workspac
     @app.view_closed("why")
     async def why(ack: AsyncAck, body: Json) -> None:
         closed.append((body["view"]["callback_id"], body["is_cleared"]))
+        assert "trigger_id" not in body
         await ack()
 
     async with connected(workspace, app):

@@ -37,6 +37,10 @@ def row(width: int, text: str = "x") -> list[Json]:
     return [{"type": "raw_text", "text": text} for _ in range(width)]
 
 
+def asking(kind: str, **more: Any) -> Json:
+    return {"type": "input", "label": plain("x"), "element": {"type": kind, "action_id": "a", **more}}
+
+
 def with_element(**element: Any) -> Json:
     return {"type": "actions", "elements": [element]}
 
@@ -249,11 +253,57 @@ def test_a_message_is_refused_with_slacks_code(payload: Json, said: str) -> None
         ({"type": "tab", "blocks": [section()]}, "unsupported type: tab"),
         (None, "must provide an object"),
         (modal(text_input("a"), text_input("a")), "`block_id` `a` already exists"),
+        (modal(asking("number_input")), "missing required field: is_decimal_allowed"),
+        (modal(asking("number_input", is_decimal_allowed=True, min_value=1)), "must provide a number as a string"),
+        (modal(asking("number_input", is_decimal_allowed=True, max_value="1e3")), "must provide a number as a string"),
+        (
+            modal(asking("number_input", is_decimal_allowed=True, min_value="10", max_value="9.5")),
+            "must not be greater than max_value",
+        ),
+        (
+            modal(asking("number_input", is_decimal_allowed=False, min_value="3", initial_value="2")),
+            "must not be greater than initial_value",
+        ),
+        (
+            modal(asking("number_input", is_decimal_allowed=False, max_value="1", initial_value="2")),
+            "must not be greater than max_value",
+        ),
+        (
+            modal(asking("number_input", is_decimal_allowed=False, initial_value="0.5")),
+            "must be a whole number unless is_decimal_allowed",
+        ),
+        (modal(asking("plain_text_input", min_length=5, max_length=4)), "must not be greater than max_length"),
+        (modal(asking("plain_text_input", multiline="yes")), "must provide a boolean"),
+        (modal(asking("radio_buttons", options=options(2), initial_option=option(7))), "must be one of the options"),
+        (modal(asking("checkboxes", options=options(11))), "no more than 10 items"),
+        (modal(asking("static_select")), "exactly one of: options, option_groups"),
+        (modal(asking("button", text=plain("Go"))), "unsupported type: button"),
+        (
+            modal(
+                asking("plain_text_input", focus_on_load=True),
+                asking("number_input", is_decimal_allowed=True, focus_on_load=True),
+            ),
+            "only one element may have focus_on_load",
+        ),
     ],
 )
 def test_a_malformed_view_is_refused_with_the_reason(view: Any, said: str) -> None:
     problems = view_problems(view)
     assert any(said in problem for problem in problems), problems
+
+
+def test_a_form_of_every_kind_of_input_is_accepted() -> None:
+    form = modal(
+        asking("number_input", is_decimal_allowed=True, min_value="-0.5", initial_value="0", max_value="1.25"),
+        asking("number_input", is_decimal_allowed=False, focus_on_load=True),
+        asking("plain_text_input", multiline=True, min_length=3, max_length=3, placeholder=plain("why")),
+        asking("static_select", options=options(3), initial_option=option(2)),
+        asking("radio_buttons", options=options(3), initial_option=option(2)),
+        asking("checkboxes", options=options(3), initial_options=[option(0), option(2)]),
+        asking("plain_text_input") | {"optional": True, "hint": plain("Nobody has to."), "block_id": "optional"},
+        buttons(button("preview"), button("more")),
+    )
+    assert view_problems(form) == []
 
 
 def test_a_message_of_text_or_of_blocks_alone_is_accepted() -> None:

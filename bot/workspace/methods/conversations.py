@@ -143,15 +143,7 @@ def _seconds(ts: str) -> float:
 
 def _shown(call: Call, message: Message) -> Json:
     shown = message.to_json(with_metadata=call.flag("include_all_metadata"))
-    answers = call.state.thread(message, seen_by=call.app.bot_user_id)
-    if answers:
-        shown |= {
-            "thread_ts": message.ts,
-            "reply_count": len(answers),
-            "reply_users": sorted({answer.user_id for answer in answers}),
-            "latest_reply": answers[-1].ts,
-        }
-    return shown
+    return shown | call.state.thread_summary(message, seen_by=call.app.bot_user_id)
 
 
 def _more(following: str) -> Json:

@@ -20,7 +20,7 @@ def push(call: Call) -> Json:
     """Put a modal on top of the one in which the trigger was caused."""
     definition = _definition(call, "modal")
     trigger = call.state.triggers.redeem(call.required("trigger_id", error="invalid_trigger_id"))
-    return {"view": call.state.views.push(trigger.user_id, definition).to_json()}
+    return {"view": call.state.views.push(trigger.user_id, definition, within=trigger.view_id).to_json()}
 
 
 def update(call: Call) -> Json:

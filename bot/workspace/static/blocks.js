@@ -1,10 +1,12 @@
 // Renders Block Kit as DOM nodes.
 //
-// context: {users, channels, names, values, errors, prefix, act(block, element, chosen), confirm(definition), failed(action_id)}
+// context: {users, channels, names, values, errors, prefix, act(block, element, chosen), confirm(definition), failed(block_id, action_id)}
 
 import { busy, el, link } from "/static/dom.js";
 import { control } from "/static/forms.js";
+import { menu } from "/static/menu.js";
 import { dateText, emoji, emojiNamed, mention, mrkdwn } from "/static/mrkdwn.js";
+import { markControl } from "/static/screen.js";
 
 // Returns {node, read()}; read gives block_id -> action_id -> what was entered in the blocks' inputs.
 export function renderBlocks(blocks, context) {
@@ -90,10 +92,10 @@ function input(block, context) {
   const label = emoji(block.label.text);
   const made = control(inner, {
     context, given: context.values?.[block_id]?.[inner.action_id],
-    ids: { id, describedBy, label: grouped ? label : null },
+    ids: { id, describedBy, label: grouped ? label : null, required: !block.optional, invalid: Boolean(problem) },
     change: () => block.dispatch_action && context.act(block, inner, made.read()),
   });
-  if (problem && !grouped) made.node.setAttribute("aria-invalid", "true");
+  markControl(made.node, block_id, inner.action_id);
   context.remember(block_id, inner.action_id, made.read);
   const name = [label, block.optional ? el("small", {}, " (optional)") : null];
   return el("div", { class: problem ? "input wrong" : "input" },
@@ -118,7 +120,7 @@ function element(block, one, context) {
     },
   });
   context.remember(block.block_id, one.action_id, made.read);
-  return withFailure(made.node, one, context);
+  return withFailure(made.node, block, one, context);
 }
 
 function button(block, one, context) {
@@ -130,30 +132,27 @@ function button(block, one, context) {
       await context.act(block, one, null);
     }),
   }, emoji(one.text.text));
-  return withFailure(node, one, context);
+  return withFailure(node, block, one, context);
 }
 
 function overflow(block, one, context) {
-  const menu = el("details", { class: "menu" },
-    el("summary", { "aria-label": "More choices", role: "button" }, "⋯"),
-    el("div", { class: "menu-items" }, ...one.options.map((option) => el("button", {
-      type: "button",
-      onclick: async () => {
-        menu.open = false;
-        if (await agreed(one, context)) context.act(block, one, { selected_option: option });
-      },
-    }, emoji(option.text.text)))));
-  return withFailure(menu, one, context);
+  const choices = one.options.map((option) => ({
+    label: emoji(option.text.text),
+    about: option.description?.text,
+    choose: async () => {
+      if (await agreed(one, context)) context.act(block, one, { selected_option: option });
+    },
+  }));
+  return withFailure(menu("More choices", choices), block, one, context);
 }
 
 async function agreed(one, context) {
   return !one.confirm || context.confirm(one.confirm);
 }
 
-// data-action lets a redraw give the focus back to the same control, and never to another one.
-function withFailure(node, one, context) {
-  node.dataset.action = one.action_id;
-  const failure = context.failed?.(one.action_id);
+function withFailure(node, block, one, context) {
+  markControl(node, block.block_id, one.action_id);
+  const failure = context.failed?.(block.block_id, one.action_id);
   return failure ? el("span", { class: "failed" }, node, el("span", { class: "problem", role: "alert" }, `⚠ ${failure.text}`)) : node;
 }
 

@@ -3,10 +3,10 @@
 import { clickInView, post } from "/static/api.js";
 import { renderBlocks, textNode } from "/static/blocks.js";
 import { busy, el, fill } from "/static/dom.js";
-import { contextFor, screen } from "/static/screen.js";
+import { contextFor, failedIn, sameControl, screen } from "/static/screen.js";
 
 const at = (id) => document.getElementById(id);
-let openModal = null; // {id, hash, read()}
+let openModal = null; // {id, hash, key, errors, problem, read()}
 
 export function drawModal() {
   const dialog = at("modal");
@@ -16,18 +16,25 @@ export function drawModal() {
     if (dialog.open) dialog.close();
     return;
   }
-  if (openModal?.id === view.id && openModal.hash === view.hash) return;
-  const typed = openModal?.id === view.id ? openModal.read() : view.state.values;
-  fillModal(view, typed, {}, "");
+  if (openModal?.key === keyOf(view)) return;
+  const before = openModal?.id === view.id ? openModal : null;
+  const said = before?.hash === view.hash ? before : { errors: {}, problem: "" };
+  fillModal(view, before ? before.read() : view.state.values, said.errors, said.problem);
   if (!dialog.open) dialog.showModal();
+}
+
+// What a redraw depends on: what the app shows, and which of its buttons nobody answered.
+function keyOf(view) {
+  return JSON.stringify([view.id, view.hash, screen.picture.failures.filter((one) => one.view_id === view.id && one.action_id)]);
 }
 
 function fillModal(view, values, errors, problem) {
   const body = renderBlocks(view.blocks, contextFor({
     confirm: askToConfirm, prefix: "modal", values, errors, act: (block, element, chosen) => clickInView(view, block, element, chosen, body.read),
-    failed: (action_id) => screen.picture.failures.find((one) => one.view_id === view.id && one.action_id === action_id),
+    failed: failedIn(view),
   }));
-  openModal = { id: view.id, hash: view.hash, read: body.read };
+  const focused = openModal?.id === view.id && at("modal").contains(document.activeElement) ? document.activeElement : null;
+  openModal = { id: view.id, hash: view.hash, key: keyOf(view), errors, problem, read: body.read };
   const submit = view.submit ? el("button", { type: "submit", class: "primary" }, view.submit.text) : null;
   const form = el("form", {
     method: "dialog", novalidate: true,
@@ -45,14 +52,16 @@ function fillModal(view, values, errors, problem) {
       el("button", { type: "button", onclick: () => closeModal(view, false) }, view.close?.text ?? (submit ? "Cancel" : "Close")),
       submit));
   fill(at("modal"), form);
-  (form.querySelector(".wrong input, .wrong select, .wrong textarea") ?? form.querySelector("[autofocus]"))?.focus();
+  const wrong = form.querySelector(".wrong input, .wrong select, .wrong textarea");
+  (wrong ?? (focused && sameControl(form, focused)) ?? form.querySelector("[autofocus]"))?.focus();
 }
 
 async function submitModal(view, values) {
   const answer = await post("view_submit", { user: screen.user, view_id: view.id, values });
   const errors = answer.errors ?? {};
   const problem = answer.ok && (answer.acked || Object.keys(errors).length) ? "" : "We had some trouble connecting. Try again?";
-  if (Object.keys(errors).length || problem) fillModal(view, values, errors, problem);
+  const shown = screen.picture.modals.find((one) => one.id === view.id);
+  if (shown && (Object.keys(errors).length || problem)) fillModal(shown, values, errors, problem);
 }
 
 function closeModal(view, everything) {

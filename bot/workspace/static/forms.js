@@ -4,7 +4,7 @@ import { el } from "/static/dom.js";
 import { emoji } from "/static/mrkdwn.js";
 
 const NATIVE = {
-  email_text_input: "email", url_text_input: "url", number_input: "number", datepicker: "date", timepicker: "time",
+  email_text_input: "email", url_text_input: "url", number_input: "text", datepicker: "date", timepicker: "time",
   datetimepicker: "datetime-local",
 };
 const CHOSEN = {
@@ -17,12 +17,15 @@ const CHOSEN = {
 const ENTERED = { ...CHOSEN, plain_text_input: "value", email_text_input: "value", url_text_input: "value", number_input: "value" };
 
 // Returns {node, read()}; read gives the element's value in Slack's form. change() is called when something was chosen.
-// given is Slack's form of what to start with; ids: {id, describedBy, invalid} tie label and problem to the control.
+// given is Slack's form of what to start with, even if that is nothing; ids: {id, describedBy, label, required, invalid}
+// tie label and problem to the control.
 export function control(element, { given = {}, context, ids = {}, change = () => {} }) {
-  const initial = given[ENTERED[element.type]] ?? preset(element);
+  const key = ENTERED[element.type];
+  const initial = key in given ? given[key] : preset(element);
   const attributes = {
     id: ids.id, "aria-describedby": ids.describedBy, "aria-label": ids.label,
     placeholder: element.placeholder?.text, autofocus: element.focus_on_load,
+    "aria-required": ids.required ? "true" : null, "aria-invalid": ids.invalid ? "true" : null,
   };
   switch (element.type) {
     case "plain_text_input":
@@ -52,10 +55,8 @@ function textControl(element, attributes, initial) {
 }
 
 function native(element, attributes, initial, change) {
-  const step = element.type === "number_input" && element.is_decimal_allowed ? "any" : null;
-  const node = el("input", {
-    ...attributes, type: NATIVE[element.type], step, min: element.min_value, max: element.max_value, onchange: () => change(),
-  });
+  const keyboard = element.type === "number_input" ? (element.is_decimal_allowed ? "decimal" : "numeric") : null;
+  const node = el("input", { ...attributes, type: NATIVE[element.type], inputmode: keyboard, onchange: () => change() });
   const seconds = element.type === "datetimepicker";
   node.value = seconds && initial ? localMinutes(initial) : (initial ?? "");
   const value = () => (!node.value ? null : seconds ? Math.floor(new Date(node.value).getTime() / 1000) : node.value);
@@ -83,7 +84,10 @@ function boxes(element, ids, initial, change) {
       option.description ? el("small", {}, option.description.text) : null));
   const picked = () => element.options.filter((_, index) => inputs[index].checked);
   return {
-    node: el("div", { class: "boxes", role: "group", "aria-label": ids.label, "aria-describedby": ids.describedBy }, ...rows),
+    node: el("div", {
+      class: "boxes", role: several ? "group" : "radiogroup", "aria-label": ids.label, "aria-describedby": ids.describedBy,
+      "aria-required": !several && ids.required ? "true" : null,
+    }, ...rows),
     read: () => ({ type: element.type, [CHOSEN[element.type]]: several ? picked() : (picked()[0] ?? null) }),
   };
 }

@@ -4,8 +4,9 @@ import { clickInMessage, post } from "/static/api.js";
 import { renderBlocks } from "/static/blocks.js";
 import { askToConfirm } from "/static/dialogs.js";
 import { el, timeNode } from "/static/dom.js";
+import { menu } from "/static/menu.js";
 import { mrkdwn } from "/static/mrkdwn.js";
-import { contextFor, names, sameControl, screen, userOf } from "/static/screen.js";
+import { contextFor, markControl, names, sameControl, screen, userOf } from "/static/screen.js";
 
 let drawn = new Map(); // ts -> {key, node} of the messages on screen
 let drawnPlace = null;
@@ -75,7 +76,7 @@ function messageNode(message, failures, isReply) {
     ? renderBlocks(message.blocks, contextFor({
       confirm: askToConfirm, prefix: `m${message.ts.replace(".", "-")}`,
       act: (block, element, chosen) => clickInMessage(message, block, element, chosen, body.read),
-      failed: (action_id) => failures.find((one) => one.action_id === action_id),
+      failed: (block_id, action_id) => failures.find((one) => one.block_id === block_id && one.action_id === action_id),
     }))
     : { node: el("div", { class: "text" }, message.text ? mrkdwn(message.text, names) : null) };
   return el("article", {
@@ -107,18 +108,16 @@ function hue(id) {
 }
 
 function shortcutMenu(message) {
-  const offered = screen.picture.app.shortcuts.filter((one) => one.kind === "message");
+  const { app, channel } = screen.picture;
+  const offered = app.shortcuts.filter((one) => one.kind === "message");
   if (!offered.length || message.is_ephemeral) return null;
-  const menu = el("details", { class: "menu" },
-    el("summary", { "aria-label": "More actions", role: "button" }, "⋯"),
-    el("div", { class: "menu-items" }, ...offered.map((one) => el("button", {
-      type: "button",
-      onclick: () => {
-        menu.open = false;
-        post("shortcut", { user: screen.user, callback_id: one.callback_id, channel: screen.picture.channel, ts: message.ts });
-      },
-    }, one.name))));
-  return menu;
+  const node = menu("More actions", offered.map((one) => ({
+    label: one.name,
+    about: `${app.name}: ${one.description}`,
+    choose: () => post("shortcut", { user: screen.user, callback_id: one.callback_id, channel, ts: message.ts }),
+  })));
+  markControl(node, "message", "more actions");
+  return node;
 }
 
 function scrollToLinked() {

@@ -27,7 +27,26 @@ export function contextFor(extra) {
   return { users: screen.picture.users, channels: screen.picture.channels, names, ...extra };
 }
 
+// Finds the warning that stands beside an element of *view*.
+export function failedIn(view) {
+  return (block_id, action_id) => screen.picture.failures.find((one) =>
+    one.view_id === view.id && one.block_id === block_id && one.action_id === action_id);
+}
+
+// Marks what `sameControl` has to find again; an app that names no blocks gets new names for them with every update.
+export function markControl(node, block_id, action_id) {
+  node.dataset.block = block_id;
+  node.dataset.action = action_id;
+}
+
 // The control in a redrawn node that stands for *control*: the one with the same action, never merely the same place.
 export function sameControl(within, control) {
-  return control.dataset.action ? within.querySelector(`[data-action="${CSS.escape(control.dataset.action)}"]`) : null;
+  const marked = control.closest("[data-action]");
+  if (!marked) return null;
+  const action = `[data-action="${CSS.escape(marked.dataset.action)}"]`;
+  const block = `[data-block="${CSS.escape(marked.dataset.block)}"]`;
+  const same = within.querySelector(action + block) ?? within.querySelector(action);
+  if (!same || marked === control) return same;
+  const value = control.value ? `[value="${CSS.escape(control.value)}"]` : "";
+  return same.querySelector(control.localName + value);
 }

@@ -7,7 +7,7 @@ import "/static/composer.js";
 import { askToConfirm, drawModal } from "/static/dialogs.js";
 import { el, fill } from "/static/dom.js";
 import { beginAt, drawMessages } from "/static/messages.js";
-import { channelOf, contextFor, HOME, sameControl, screen, userOf } from "/static/screen.js";
+import { channelOf, contextFor, failedIn, HOME, sameControl, screen, userOf } from "/static/screen.js";
 import { drawSide } from "/static/side.js";
 
 const FIRST_USER = "ann";
@@ -159,7 +159,7 @@ function drawHome() {
   const body = renderBlocks(view.blocks, contextFor({
     confirm: askToConfirm, prefix: "home", values: view.state.values,
     act: (block, element, chosen) => clickInView(view, block, element, chosen, body.read),
-    failed: (action_id) => screen.picture.failures.find((one) => one.view_id === view.id && one.action_id === action_id),
+    failed: failedIn(view),
   }));
   fill(at("home"), body.node);
   if (focused) (sameControl(at("home"), focused) ?? at("place-name")).focus();
