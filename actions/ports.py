@@ -146,6 +146,8 @@ class Quorum:
 
     people: int
     needs: frozenset[str] = frozenset()
+    rule: str = ""
+    """The name of the rule that approves in the place of people, where none are needed."""
 
 
 class Directory(Protocol):
@@ -357,6 +359,10 @@ class Reader(Protocol):
 
     def record(self, proposal_id: int) -> ActionRecord | None:
         """Return the attempt, or None if there was none."""
+        ...
+
+    def attempts(self, subject: str, *, since: datetime, ended: bool = False, limit: int) -> list[ActionRecord]:
+        """Return the attempts that started on this subject since then, the last first; *ended* leaves out what runs."""
         ...
 
     def dossier(self, proposal_id: int) -> Dossier | None:

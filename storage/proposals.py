@@ -93,6 +93,14 @@ _APPROVALS_OF: Final = (
     .order_by(APPROVALS.c.id)
 )
 _RECORD_OF: Final = select(RECORDS).where(RECORDS.c.proposal_id == bindparam("wanted"))
+_OF_RECORD: Final = select(_P.id).where(_P.id == RECORDS.c.proposal_id, _P.subject == bindparam("on_subject"))
+_ATTEMPTS: Final = (
+    select(RECORDS)
+    .where(RECORDS.c.started_at >= bindparam("since"), exists(_OF_RECORD))
+    .order_by(RECORDS.c.started_at.desc(), RECORDS.c.proposal_id.desc())
+    .limit(bindparam("at_most"))
+)
+_ENDED_ATTEMPTS: Final = _ATTEMPTS.where(exists(_OF_RECORD.where(_P.status != ActionStatus.EXECUTING)))
 
 _INSERT: Final = upsert(PROPOSALS).on_conflict_do_nothing(index_elements=[_P.source_key]).returning(PROPOSALS)
 _MOVE: Final = update(PROPOSALS).where(
@@ -208,6 +216,11 @@ class ProposalReads(Statements):
         """See `actions.ports.Reader.record`."""
         row = self._first(_RECORD_OF, {"wanted": proposal_id})
         return None if row is None else build(ActionRecord, row)
+
+    def attempts(self, subject: str, *, since: datetime, ended: bool = False, limit: int) -> list[ActionRecord]:
+        """See `actions.ports.Reader.attempts`."""
+        wanted = {"on_subject": subject, "since": since, "at_most": limit}
+        return [build(ActionRecord, row) for row in self._rows(_ENDED_ATTEMPTS if ended else _ATTEMPTS, wanted)]
 
     def _proposal(self, statement: Select[Any], parameters: Mapping[str, object]) -> ActionProposal | None:
         row = self._first(statement, parameters)

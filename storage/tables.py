@@ -264,6 +264,7 @@ class RecordRow(SQLModel, table=True):
     """See `actions.models.ActionRecord`."""
 
     __tablename__ = "records"
+    __table_args__ = (Index("records_started", "started_at", "proposal_id"),)
 
     proposal_id: int = _given_id("proposals.id")
     token: str = _text()

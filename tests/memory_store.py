@@ -192,6 +192,16 @@ class MemoryReader:
     def record(self, proposal_id: int) -> ActionRecord | None:
         return self._tables.records.get(proposal_id)
 
+    def attempts(self, subject: str, *, since: datetime, ended: bool = False, limit: int) -> list[ActionRecord]:
+        found = [
+            record
+            for record in self._tables.records.values()
+            if record.started_at >= since
+            and (of := self._tables.proposals[record.proposal_id]).subject == subject
+            and not (ended and of.status is EXECUTING)
+        ]
+        return sorted(found, key=lambda one: (one.started_at, one.proposal_id), reverse=True)[:limit]
+
     def dossier(self, proposal_id: int) -> Dossier | None:
         proposal = self.proposal(proposal_id)
         if proposal is None:

@@ -364,6 +364,33 @@ async def test_a_record_is_replaced_only_under_its_own_or_a_later_fence(store: S
     assert stored.row_digest() == taken_over.row_digest()
 
 
+async def test_the_attempts_on_a_subject_are_found_last_started_first(store: Store) -> None:
+    started = {"a": 30, "b": 20, "c": 30, "d": 10, "e": 60}
+    subjects = {"e": "other"}
+    numbers = {}
+    for source, seconds in started.items():
+        proposal = await insert(
+            store,
+            source_key=source,
+            subject=subjects.get(source, "etcd"),
+            target=source,
+            status=EXECUTING if source == "b" else ActionStatus.FAILED,
+        )
+        numbers[source] = proposal.id
+        await save_record(store, a_record(proposal.id, started_at=START + timedelta(seconds=seconds)))
+
+    async def found(*, limit: int = 10, since: int = 0, ended: bool = False) -> list[int]:
+        at = START + timedelta(seconds=since)
+        records = await store.read(lambda reader: reader.attempts("etcd", since=at, ended=ended, limit=limit))
+        return [record.proposal_id for record in records]
+
+    assert await found() == [numbers[one] for one in "cabd"]
+    assert await found(limit=2) == [numbers[one] for one in "ca"]
+    assert await found(since=20) == [numbers[one] for one in "cab"]
+    assert await found(since=31) == []
+    assert await found(ended=True) == [numbers[one] for one in "cad"]
+
+
 async def test_a_dossier_holds_everything_about_one_proposal(store: Store, script: Script, clock: FixedClock) -> None:
     await script.whole_life("other")
     message = MessageRef(kind=OutboxKind.CARD, ref="2", team_id="T1", channel_id="C1", ts="1.2")

@@ -47,6 +47,8 @@ QUERIES: dict[str, Callable[[Reader], object]] = {
     "in flight": lambda reader: reader.in_flight_on("etcd", "etcd-3"),
     "approvals": lambda reader: reader.approvals(1),
     "record": lambda reader: reader.record(1),
+    "attempts": lambda reader: reader.attempts("etcd", since=START, limit=5),
+    "ended attempts": lambda reader: reader.attempts("etcd", since=START, ended=True, limit=5),
     "dossier": lambda reader: reader.dossier(1),
     "audit": lambda reader: reader.audit(after_seq=5),
     "audit of a proposal": lambda reader: reader.audit(proposal_id=1, after_seq=5),

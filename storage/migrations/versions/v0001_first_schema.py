@@ -220,6 +220,7 @@ def _approvals_and_records() -> None:
         _text("result"),
         _text("evidence"),
     )
+    op.create_index("records_started", "records", ["started_at", "proposal_id"])
 
 
 def _reviews_and_reminders() -> None:
