@@ -26,6 +26,7 @@ from actions.calendar import ALWAYS, ENDLESS, Period
 from actions.diagnosis.models import Severity
 from actions.models import Risk, SafetyMode, Verb
 from actions.policy import DEFAULT_APPROVALS, Clause, Grants, Group, Person, QuorumClause, Scope
+from actions.reminder_schedule import ReminderSchedule
 from bot.settings_problems import contradictions, in_words
 from bot.settings_sources import (
     DEFAULT_DATABASE,
@@ -281,6 +282,42 @@ class AgentSettings(_Section):
     )
 
 
+class ReminderSettings(_Section):
+    """When people are reminded of what waits for them."""
+
+    enabled: bool = Field(
+        default=True, description="whether people are reminded of what waits for them", examples=["false"]
+    )
+    first: Duration = Field(
+        default=timedelta(minutes=10),
+        ge=timedelta(minutes=1),
+        description="how long a proposal waits before the first reminder, at least 1 min; the pauses then double",
+        examples=['"10min"'],
+    )
+    at_most_every: Duration = Field(
+        default=timedelta(minutes=30),
+        ge=timedelta(minutes=1),
+        description="the longest pause between two reminders, at least 1 min",
+        examples=['"30min"'],
+    )
+    warn_before: Duration = Field(
+        default=timedelta(minutes=10),
+        ge=timedelta(minutes=1),
+        description="how long before a proposal expires people are warned, at least 1 min; a short life: at 80 %",
+        examples=['"10min"'],
+    )
+
+    @property
+    def schedule(self) -> ReminderSchedule:
+        """As the core takes it."""
+        return ReminderSchedule(
+            enabled=self.enabled,
+            first=self.first,
+            at_most_every=self.at_most_every,
+            warn_before=self.warn_before,
+        )
+
+
 class HttpSettings(_Section):
     """Where the HTTP interface listens."""
 
@@ -345,6 +382,7 @@ class Settings(BaseSettings):
     approval: ApprovalSettings = ApprovalSettings()
     digests: tuple[DigestSettings, ...] = ()
     agent: AgentSettings = AgentSettings()
+    reminders: ReminderSettings = ReminderSettings()
     http: HttpSettings = HttpSettings()
     limits: Limits = Limits()
     mode_ceiling: SafetyMode = Field(

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from actions.errors import ConfigurationError, OperatorError, StorageError
-from actions.models import SafetyMode
+from actions.models import Reminder, SafetyMode
 from actions.ports import OutboxKind, Transaction
 from storage.audit_verify import verify
 from storage.databases import database_at
@@ -272,4 +272,7 @@ def _the_rest() -> list[Callable[[Transaction], object]]:
         lambda tx: tx.forget_message(OutboxKind.CARD, "1"),
         lambda tx: [tx.outbox_delivered(item) for item in tx.outbox_due(later, 100)],
         lambda tx: tx.save_checkpoint(tx.audit_head(START), "file:/w"),
+        lambda tx: tx.save_reminder(Reminder(proposal_id=1, due_at=START)),
+        lambda tx: tx.save_reminder(Reminder(proposal_id=1, due_at=later)),
+        lambda tx: tx.drop_reminder(1),
     ]
