@@ -90,17 +90,38 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, scene: Scene) -> AsyncIterator[Page]:
-    """What Ann sees of #ops; nothing may fail on the page and nothing may be refused by its content policy."""
+    """What Ann sees of #ops."""
+    async with _looking_at(scene.workspace, browser) as opened:
+        yield opened
+    for modal in reversed(scene.workspace.modals("ann")):
+        await scene.workspace.close_view(user="ann", view_id=modal["id"])
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def quiet() -> AsyncIterator[Workspace]:
+    """A workspace of its own, to which a test connects an app."""
+    async with running_workspace(app=APP, ack_seconds=1.0) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def quiet_page(browser: Browser, quiet: Workspace) -> AsyncIterator[Page]:
+    """What Ann sees of #ops there."""
+    async with _looking_at(quiet, browser) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _looking_at(workspace: Workspace, browser: Browser) -> AsyncIterator[Page]:
+    """Nothing may fail on the page and nothing may be refused by its content policy."""
     opened = await browser.new_page(viewport={"width": 1100, "height": 1400})
     opened.set_default_timeout(10_000)
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
-    await opened.goto(f"{scene.workspace.page_url}#as=ann&in=C0OPS")
+    await opened.goto(f"{workspace.page_url}#as=ann&in=C0OPS")
     yield opened
     await opened.close()
-    for modal in reversed(scene.workspace.modals("ann")):
-        await scene.workspace.close_view(user="ann", view_id=modal["id"])
     assert problems == []
 
 

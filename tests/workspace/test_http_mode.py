@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.workspace.app import App, Shortcut
 from bot.workspace.delivery import Kind
 from bot.workspace.http_mode import encode, signed_headers
 from bot.workspace.server import Workspace, running_workspace
@@ -18,7 +19,8 @@ from .doubles import Json, buttons, modal, web_client
 @pytest.fixture
 async def workspace() -> AsyncIterator[Workspace]:
     """A workspace by the wall clock, against which Bolt checks how old a request is."""
-    async with running_workspace(ack_seconds=0.5, event_retry_seconds=(0.0,)) as running:
+    app = App(shortcuts=(Shortcut(name="Explain", callback_id="explain"),))
+    async with running_workspace(app=app, ack_seconds=0.5, event_retry_seconds=(0.0,)) as running:
         yield running
 
 
@@ -38,7 +40,7 @@ def http_app(workspace: Workspace) -> AsyncApp:
     return AsyncApp(client=web_client(workspace), signing_secret=workspace.signing_secret, process_before_response=True)
 
 
-async def test_clicks_commands_modals_and_events_arrive_signed(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_all_that_people_do_arrives_signed(workspace: Workspace, client: AsyncWebClient) -> None:
     app = http_app(workspace)
     arrived: list[str] = []
 
@@ -57,6 +59,11 @@ async def test_clicks_commands_modals_and_events_arrive_signed(workspace: Worksp
         arrived.append(body["type"])
         await ack(response_action="errors", errors={"reason": "No."})
 
+    @app.message_shortcut("explain")
+    async def explain(ack: AsyncAck, body: Json) -> None:
+        arrived.append(body["type"])
+        await ack()
+
     @app.event("app_home_opened")
     async def home(event: Json) -> None:
         arrived.append(event["type"])
@@ -66,10 +73,11 @@ async def test_clicks_commands_modals_and_events_arrive_signed(workspace: Worksp
     async with served(workspace, app):
         assert (await workspace.click(user="ann", channel="ops", ts=posted["ts"], action_id="go")).acked
         assert (await workspace.command(user="ann", channel="ops", command="/operator")).acked
+        assert (await workspace.shortcut(user="ann", callback_id="explain", channel="ops", ts=posted["ts"])).acked
         submitted = await workspace.submit(user="ann", view_id=view.id, values={"reason": {"text": "x"}})
         assert (await workspace.open_home(user="ann")).acked
     assert submitted.errors == {"reason": "No."}
-    assert arrived == ["block_actions", "/operator", "view_submission", "app_home_opened"]
+    assert arrived == ["block_actions", "/operator", "message_action", "view_submission", "app_home_opened"]
     assert [message["text"] for message in workspace.ephemerals("ops", user="ann")] == ["hello"]
 
 

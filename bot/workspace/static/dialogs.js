@@ -19,8 +19,13 @@ export function drawModal() {
   if (openModal?.key === keyOf(view)) return;
   const before = openModal?.id === view.id ? openModal : null;
   const said = before?.hash === view.hash ? before : { errors: {}, problem: "" };
-  fillModal(view, before ? before.read() : view.state.values, said.errors, said.problem);
-  if (!dialog.open) dialog.showModal();
+  const focused = before && dialog.contains(document.activeElement) ? document.activeElement : null;
+  const form = fillModal(view, before ? before.read() : view.state.values, said.errors, said.problem);
+  if (dialog.open) {
+    ((focused && sameControl(form, focused)) ?? form.querySelector("[autofocus]") ?? at("modal-title")).focus();
+  } else {
+    dialog.showModal();
+  }
 }
 
 // What a redraw depends on: what the app shows, and which of its buttons nobody answered.
@@ -33,7 +38,6 @@ function fillModal(view, values, errors, problem) {
     confirm: askToConfirm, prefix: "modal", values, errors, act: (block, element, chosen) => clickInView(view, block, element, chosen, body.read),
     failed: failedIn(view),
   }));
-  const focused = openModal?.id === view.id && at("modal").contains(document.activeElement) ? document.activeElement : null;
   openModal = { id: view.id, hash: view.hash, key: keyOf(view), errors, problem, read: body.read };
   const submit = view.submit ? el("button", { type: "submit", class: "primary" }, view.submit.text) : null;
   const form = el("form", {
@@ -44,7 +48,7 @@ function fillModal(view, values, errors, problem) {
     },
   },
     el("div", { class: "dialog-head" },
-      el("h2", { id: "modal-title" }, view.title.text),
+      el("h2", { id: "modal-title", tabindex: "-1" }, view.title.text),
       el("button", { type: "button", class: "x", "aria-label": "Close", onclick: () => closeModal(view, true) }, "✕")),
     el("div", { class: "dialog-body" }, body.node),
     problem ? el("p", { class: "problem", role: "alert" }, problem) : null,
@@ -52,8 +56,7 @@ function fillModal(view, values, errors, problem) {
       el("button", { type: "button", onclick: () => closeModal(view, false) }, view.close?.text ?? (submit ? "Cancel" : "Close")),
       submit));
   fill(at("modal"), form);
-  const wrong = form.querySelector(".wrong input, .wrong select, .wrong textarea");
-  (wrong ?? (focused && sameControl(form, focused)) ?? form.querySelector("[autofocus]"))?.focus();
+  return form;
 }
 
 async function submitModal(view, values) {
@@ -61,7 +64,9 @@ async function submitModal(view, values) {
   const errors = answer.errors ?? {};
   const problem = answer.ok && (answer.acked || Object.keys(errors).length) ? "" : "We had some trouble connecting. Try again?";
   const shown = screen.picture.modals.find((one) => one.id === view.id);
-  if (shown && (Object.keys(errors).length || problem)) fillModal(shown, values, errors, problem);
+  if (!shown || !(Object.keys(errors).length || problem)) return;
+  const form = fillModal(shown, values, errors, problem);
+  (form.querySelector(".wrong input, .wrong select, .wrong textarea") ?? at("modal-title")).focus();
 }
 
 function closeModal(view, everything) {

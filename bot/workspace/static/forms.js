@@ -81,7 +81,7 @@ function boxes(element, ids, initial, change) {
   });
   const rows = element.options.map((option, index) =>
     el("label", { for: inputs[index].id }, inputs[index], " ", emoji(option.text.text),
-      option.description ? el("small", {}, option.description.text) : null));
+      option.description ? [" ", el("small", {}, option.description.text)] : null));
   const picked = () => element.options.filter((_, index) => inputs[index].checked);
   return {
     node: el("div", {
