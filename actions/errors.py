@@ -4,7 +4,8 @@ OperatorError
 ├── NotAllowedError                the caller may not do this now; nothing was changed
 │   ├── NotAuthorizedError         this person may not
 │   ├── ObserveOnlyError           nobody may: the mode is observe
-│   └── KilledError                nobody may: the kill switch was thrown
+│   ├── KilledError                nobody may: the kill switch was thrown
+│   └── LimitError                 nobody may just now: there was enough of it
 ├── ConflictError                  the world moved on; show the current state
 │   ├── AlreadyDecidedError
 │   ├── AlreadyApprovedError       one person counts once
@@ -73,6 +74,16 @@ class KilledError(NotAllowedError):
         super().__init__(
             f"Stopped: {detail}. Nothing new runs until someone sets `mode execute` again; then it is proposed anew."
         )
+
+
+class LimitError(NotAllowedError):
+    """There was as much of it as a limit allows; *said* says what of, and *again* when it may go on."""
+
+    def __init__(self, said: str, setting: str, again: str) -> None:
+        super().__init__(f"That is the limit: {said} ([limits] {setting}). {again}")
+        self.said = said
+        self.setting = setting
+        self.again = again
 
 
 class ConflictError(OperatorError):

@@ -33,6 +33,9 @@ SAMPLES: dict[str, Any] = {
     "parameters": ["member", "size"],
     "outcome": FailureOutcome.PARTIAL,
     "transition": "T11",
+    "said": "20 actions on etcd have begun within an hour",
+    "setting": "actions_per_hour = 20",
+    "again": "The next one may begin at 12:30:00 UTC.",
 }
 SENTENCE = "The mode could not be read."
 
