@@ -93,6 +93,20 @@ class QuorumClause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnattendedRule:
+    """Which actions of low risk the policy approves in the place of people."""
+
+    name: str
+    subject: str
+    action: str
+
+    @property
+    def scope(self) -> Scope:
+        """What it fits: never anything above low risk."""
+        return Scope(subject=self.subject, action=self.action, risks=frozenset({Risk.LOW}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
     """What the configuration allows. Nothing is allowed that is not granted; what is denied is not granted."""
 
@@ -105,6 +119,7 @@ class Grants:
     granted: tuple[Clause, ...] = ()
     denied: tuple[Clause, ...] = ()
     quorums: tuple[QuorumClause, ...] = ()
+    unattended: tuple[UnattendedRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +187,11 @@ class ConfiguredPolicy:
                 return actor
 
     def quorum(self, *, subject: str, action_name: str, risk: Risk) -> Quorum:
-        """See `Policy.quorum`. At least one person."""
+        """See `Policy.quorum`. At least one person, unless a rule approves it and no `[[quorums]]` fits."""
         fitting = [clause for clause in self._grants.quorums if clause.scope.covers(subject, action_name, risk)]
+        rules = (one for one in self._grants.unattended if one.scope.covers(subject, action_name, risk))
+        if not fitting and (rule := next(rules, None)) is not None:
+            return Quorum(people=0, rule=rule.name)
         return Quorum(
             people=max(1, self._grants.approvals[risk], *(clause.people for clause in fitting)),
             needs=frozenset().union(*(clause.needs for clause in fitting)),

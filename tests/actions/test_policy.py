@@ -16,6 +16,7 @@ from actions.policy import (
     Person,
     QuorumClause,
     Scope,
+    UnattendedRule,
     missing,
 )
 from actions.ports import Quorum, Standing
@@ -338,3 +339,50 @@ class TestQuorum:
         found = missing(proposal, Quorum(people=1, needs=frozenset({"dba"})), [approval])
 
         assert (found.people, found.groups) == (1, ("dba",))
+
+
+class TestUnattended:
+    RULE = UnattendedRule(name="touch-it", subject="rack", action="rack.t*")
+
+    def test_a_rule_approves_what_it_fits_and_nothing_above_low_risk(self) -> None:
+        policy = with_groups(unattended=(self.RULE,))
+
+        assert quorum(policy, Risk.LOW) == Quorum(people=0, rule="touch-it")
+        assert [quorum(policy, risk) for risk in (Risk.MEDIUM, Risk.HIGH)] == [Quorum(people=1), Quorum(people=2)]
+        assert quorum(policy, Risk.LOW, action="rack.crush") == Quorum(people=1)
+        assert policy.quorum(subject="shelf", action_name="rack.touch", risk=Risk.LOW) == Quorum(people=1)
+
+    def test_even_a_rule_for_everything_leaves_medium_and_high_risk_to_people(self) -> None:
+        policy = with_groups(unattended=(UnattendedRule(name="all", subject="*", action="*"),))
+
+        assert [quorum(policy, risk).people for risk in Risk] == [0, 1, 2]
+
+    @pytest.mark.parametrize(
+        "clause",
+        [QuorumClause(people=1), QuorumClause(people=2), QuorumClause(needs=frozenset({"dba"}))],
+        ids=str,
+    )
+    def test_a_quorum_that_fits_stands_above_every_rule(self, clause: QuorumClause) -> None:
+        policy = with_groups(unattended=(self.RULE,), quorums=(clause,))
+
+        assert quorum(policy, Risk.LOW) == Quorum(people=max(1, clause.people), needs=clause.needs)
+
+    def test_a_quorum_for_something_else_does_not_stand_in_the_way(self) -> None:
+        other = QuorumClause(people=2, scope=Scope(subject="shelf"))
+
+        assert quorum(with_groups(unattended=(self.RULE,), quorums=(other,)), Risk.LOW).rule == "touch-it"
+
+    def test_the_rule_approves_and_nobody_else_by_its_name(self) -> None:
+        policy = with_groups(unattended=(self.RULE,))
+
+        assert not may(policy, Actor(ActorKind.POLICY, "touch-it"), Verb.APPROVE)
+        assert not may(policy, Actor(ActorKind.AGENT, "rules"), Verb.APPROVE)
+
+    def test_what_needed_a_person_when_it_was_proposed_still_does(self) -> None:
+        rule = Quorum(people=0, rule="touch-it")
+
+        assert missing(a_proposal(required_approvals=1), rule, []).people == 1
+        assert not missing(a_proposal(required_approvals=0), rule, [])
+
+    def test_without_its_rule_a_person_is_needed_again(self) -> None:
+        assert missing(a_proposal(required_approvals=0), Quorum(people=1), []).people == 1
