@@ -7,7 +7,7 @@ from typing import Final
 
 from actions.calendar import LOOKED_AHEAD, first_opening
 from actions.models import Actor, ActorKind, Risk, Verb, Via
-from actions.policy import Clause, ConfiguredPolicy, Grants, Missing, Scope
+from actions.policy import Clause, ConfiguredPolicy, Grants, Missing, Scope, UnattendedRule
 from actions.ports import Decidable, Quorum, Standing
 from bot.windows import ConfiguredCalendar, ScopedWindow, fitting
 
@@ -17,7 +17,7 @@ Rosters = Mapping[str, frozenset[str]]
 _ANYBODY: Final = "T0/U0"
 """Stands for somebody in a Slack user group whose members are not known here."""
 _SUBJECT_WIDE: Final = frozenset({Verb.KILL, Verb.SET_MODE})
-_ABOUT_ACTIONS: Final = frozenset({Verb.APPROVE, Verb.CANCEL, Verb.RESOLVE})
+_ABOUT_ACTIONS: Final = frozenset(Verb) - _SUBJECT_WIDE
 _APPROVERS: Final = "[approvers]"
 
 
@@ -57,6 +57,7 @@ def lint(grants: Grants, *, subjects: Collection[str], offered: Sequence[Decidab
         *(finding for clause in grants.granted for finding in _clause(clause, subjects, offered, grant=True)),
         *(finding for clause in grants.denied for finding in _clause(clause, subjects, offered, grant=False)),
         *_quorums(grants, offered),
+        *(finding for rule in grants.unattended for finding in _unattended(rule, electorate, offered)),
         *_decisions(electorate, offered),
         *_stops(electorate),
         *_ways_back(electorate, offered),
@@ -180,9 +181,6 @@ def _clause(
         yield _fits_nothing(clause.name, clause.scope, offered)
     elif wide and not clause.scope.covers_subject(clause.scope.subject):
         yield _too_narrow(clause, wide, grant=grant)
-    if Verb.PROPOSE in clause.verbs:
-        said = "says propose, and that is not decided here: whoever can hand in a diagnosis proposes; remove it"
-        yield Finding(where=clause.name, said=said)
 
 
 def _reaches_anything(clause: Clause, subjects: Collection[str], offered: Sequence[Decidable]) -> bool:
@@ -195,6 +193,20 @@ def _quorums(grants: Grants, offered: Sequence[Decidable]) -> Iterator[Finding]:
     for number, quorum in enumerate(grants.quorums, start=1):
         if not _fits(quorum.scope, offered):
             yield _fits_nothing(f"[[quorums]] {number}", quorum.scope, offered)
+
+
+def _unattended(rule: UnattendedRule, electorate: _Electorate, offered: Sequence[Decidable]) -> Iterator[Finding]:
+    where = f"[[unattended]] {rule.name}"
+    low = [one for one in offered if rule.scope.covers(one.subject, one.action_name, one.risk)]
+    above = [one for one in offered if rule.scope.covers(one.subject, one.action_name, Risk.LOW) and one not in low]
+    if above:
+        names = ", ".join(sorted(f"{one.action_name} ({one.risk.value})" for one in above))
+        said = "approves low risk alone, so people still have to approve"
+        yield Finding(where=where, said=f"{said}: {names}. Name only actions of low risk")
+    elif not low:
+        yield _fits_nothing(where, rule.scope, offered)
+    elif all(electorate.quorum(one).people for one in low):
+        yield Finding(where=where, said="approves nothing: for all that it fits, a [[quorums]] asks people; remove one")
 
 
 def _fits(scope: Scope, offered: Sequence[Decidable]) -> bool:

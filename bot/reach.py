@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from actions.auditor import ActionAuditor
+from actions.limits import Limits
 from actions.models import Checkpoint, SafetyMode
 from actions.policy import ConfiguredPolicy
 from actions.ports import Directory, KillFiles, Publisher, Store
@@ -57,6 +58,17 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 def build_policy(settings: Settings) -> ConfiguredPolicy:
     """Return the policy that the settings describe."""
     return ConfiguredPolicy(settings.allowed())
+
+
+def build_limits(settings: Settings) -> Limits:
+    """Return how much the settings allow."""
+    most = settings.limits
+    return Limits(
+        actions_per_hour=most.actions_per_hour,
+        proposals_per_hour=most.proposals_per_hour,
+        open_cards=most.open_cards,
+        failures_in_a_row=most.failures_in_a_row,
+    )
 
 
 def build_calendar(settings: Settings) -> ConfiguredCalendar:

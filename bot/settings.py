@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from actions.calendar import ALWAYS, ENDLESS, Period
 from actions.diagnosis.models import Severity
 from actions.models import Risk, SafetyMode, Verb
-from actions.policy import DEFAULT_APPROVALS, Clause, Grants, Group, Person, QuorumClause, Scope
+from actions.policy import DEFAULT_APPROVALS, Clause, Grants, Group, Person, QuorumClause, Scope, UnattendedRule
 from actions.reminder_schedule import ReminderSchedule
 from bot.settings_problems import contradictions, in_words
 from bot.settings_sources import (
@@ -37,7 +37,7 @@ from bot.settings_sources import (
     refusal,
     require_place,
 )
-from bot.settings_values import database_url, duration, hourly_cron, local_time, masked, zone, zone_name
+from bot.settings_values import database_url, duration, grantable, hourly_cron, local_time, masked, zone, zone_name
 from bot.timetable import Timetable, cron, daily
 from bot.windows import RecurringWindow, ScopedWindow, SingleWindow
 
@@ -52,6 +52,8 @@ PersonName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_
 SubjectName = Annotated[str, StringConstraints(pattern=r"\A[a-z][a-z0-9_-]{0,62}\z")]
 ShortName = Annotated[str, StringConstraints(pattern=r"\A[a-z0-9][a-z0-9_-]{0,62}\z")]
 Names = tuple[str, ...]
+GrantableVerb = Annotated[Verb, AfterValidator(grantable)]
+_VERBS = 'a list of "approve", "cancel", "kill", "set_mode", "resolve", "propose", "edit", "break_glass", "review"'
 
 
 class _Section(BaseModel):
@@ -139,22 +141,14 @@ class GrantSettings(ScopeSettings):
     """Who may do what with some actions, besides what `[approvers]` says."""
 
     who: Names = Field(description='a list of names from [people], and "group:NAME"', examples=['["group:dba"]'])
-    may: tuple[Verb, ...] = Field(
-        min_length=1,
-        description='a list of "approve", "cancel", "kill", "set_mode", "resolve"',
-        examples=['["approve"]'],
-    )
+    may: tuple[GrantableVerb, ...] = Field(min_length=1, description=_VERBS, examples=['["approve"]'])
 
 
 class DenialSettings(ScopeSettings):
     """Who may not do what; it stands above everything that is granted."""
 
     who: Names = Field(description='a list of names from [people], and "group:NAME"', examples=['["cy"]'])
-    may_not: tuple[Verb, ...] = Field(
-        min_length=1,
-        description='a list of "approve", "cancel", "kill", "set_mode", "resolve"',
-        examples=['["approve"]'],
-    )
+    may_not: tuple[GrantableVerb, ...] = Field(min_length=1, description=_VERBS, examples=['["approve"]'])
 
 
 class QuorumSettings(ScopeSettings):
@@ -164,6 +158,25 @@ class QuorumSettings(ScopeSettings):
     needs: Names = Field(
         default=(), description="a list of names from [groups]: one approval from each", examples=['["dba"]']
     )
+
+
+class UnattendedSettings(_Section):
+    """Which actions of low risk run with nobody's approval, where no quorum asks for one."""
+
+    name: ShortName = Field(
+        description="a short name in small letters; it stands in the audit log", examples=['"restart-crashed-worker"']
+    )
+    subject: str = Field(min_length=1, description="a subject; * stands for anything", examples=['"processes"'])
+    action: str = Field(
+        min_length=1, description="an action; * stands for anything", examples=['"processes.start_process"']
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_low_risk(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and "risk" in raw:
+            raise ValueError("only actions of low risk run unattended, so a rule names no risk; remove it")
+        return raw
 
 
 class WindowSettings(ScopeSettings):
@@ -345,6 +358,34 @@ class Limits(_Section):
     diagnoses_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="how many diagnoses HTTP takes in per minute", examples=["120"]
     )
+    actions_per_hour: int = Field(
+        default=20,
+        ge=0,
+        le=1_000,
+        description="how many actions may begin on one subject within an hour, at most 1000; 0 is no limit",
+        examples=["20"],
+    )
+    proposals_per_hour: int = Field(
+        default=60,
+        ge=0,
+        le=100_000,
+        description="how many proposals one source may make within an hour; 0 is no limit",
+        examples=["60"],
+    )
+    open_cards: int = Field(
+        default=20,
+        ge=0,
+        le=1_000,
+        description="how many actions on one subject may wait at the same time, at most 1000; 0 is no limit",
+        examples=["20"],
+    )
+    failures_in_a_row: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="after how many failed or unknown actions in a row a subject is stopped, at most 100; 0 is never",
+        examples=["3"],
+    )
 
 
 class Settings(BaseSettings):
@@ -377,6 +418,7 @@ class Settings(BaseSettings):
     grants: tuple[GrantSettings, ...] = ()
     denials: tuple[DenialSettings, ...] = ()
     quorums: tuple[QuorumSettings, ...] = ()
+    unattended: tuple[UnattendedSettings, ...] = ()
     freezes: tuple[WindowSettings, ...] = ()
     maintenance: tuple[WindowSettings, ...] = ()
     approval: ApprovalSettings = ApprovalSettings()
@@ -503,6 +545,9 @@ class Settings(BaseSettings):
             ),
             quorums=tuple(
                 QuorumClause(people=one.approvals, needs=frozenset(one.needs), scope=one.scope) for one in self.quorums
+            ),
+            unattended=tuple(
+                UnattendedRule(name=one.name, subject=one.subject, action=one.action) for one in self.unattended
             ),
         )
 

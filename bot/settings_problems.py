@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +15,7 @@ from bot.settings_values import has_password
 
 _SECRET_KEY: Final = re.compile(r"(?:.*_)?(?:password|passwd|secret|token|api_key|apikey|credentials?)")
 _SECRET_VALUE: Final = re.compile(r"xox[a-z]-|xapp-|-----BEGIN [A-Z ]*PRIVATE KEY")
-_VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve")
+_VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve", "edit", "review", "break_glass")
 _WINDOWS: Final = ("freezes", "maintenance")
 _Loc = tuple[int | str, ...]
 
@@ -32,6 +33,7 @@ def contradictions(raw: object) -> list[str]:
         *_shared_identities(table),
         *_unknown_subjects(table),
         *_repeated_digests(table),
+        *_repeated_rules(table),
         *_repeated_windows(table),
         *_unclear_windows(table),
         *_homeless_digests(table),
@@ -221,11 +223,20 @@ def _unknown_subjects(raw: Mapping[str, Any]) -> Iterator[str]:
         name = route.get("subject")
         if isinstance(name, str) and name not in subjects:
             yield f"routes[{index}].subject: there is no [subjects.{name}]. {did_you_mean(name, subjects)}"
+    for index, rule in enumerate(_tables(raw, "unattended")):
+        name = rule.get("subject")
+        if isinstance(name, str) and not any(fnmatchcase(subject, name) for subject in subjects):
+            yield f"unattended[{index}].subject: no [subjects.…] is called {name!r}. {did_you_mean(name, subjects)}"
 
 
 def _repeated_digests(raw: Mapping[str, Any]) -> Iterator[str]:
     for name, count in _repeated(raw, "digests"):
         yield f"digests: {count} are called {name!r}. Each needs its own name: it is posted once per name and time."
+
+
+def _repeated_rules(raw: Mapping[str, Any]) -> Iterator[str]:
+    for name, count in _repeated(raw, "unattended"):
+        yield f"unattended: {count} are called {name!r}. Each needs its own name: it stands for who approved."
 
 
 def _repeated_windows(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from actions.models import Verb
 from bot.timetable import cron
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -56,6 +57,13 @@ def hourly_cron(expression: str) -> str:
     if len(cron(expression, UTC).minutes) > 1:
         raise ValueError("it begins more than once an hour; give one minute, and a window of its own to each other one")
     return expression
+
+
+def grantable(verb: Verb) -> Verb:
+    """Return a verb that can be granted and denied. Raises `ValueError`."""
+    if verb is Verb.ABORT:
+        raise ValueError("everybody in the workspace may abort, which can be neither granted nor denied; remove abort")
+    return verb
 
 
 def zone_name(name: str) -> str:

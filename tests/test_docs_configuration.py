@@ -8,6 +8,8 @@ import pytest
 
 from actions.subjects.etcd.config import EtcdConfig
 from actions.subjects.supervisor.config import SupervisorConfig
+from bot.cli.policy_facts import offered
+from bot.policy_lint import lint
 from bot.settings import Settings, load
 from tests.configuration_table import rows
 
@@ -46,3 +48,14 @@ def test_the_example_of_windows_can_be_used() -> None:
     settings = Settings(**example)
 
     assert [one.name for one in (*settings.freezes, *settings.maintenance)] == ["new-year", "nightly"]
+
+
+async def test_the_example_of_a_rule_names_an_action_of_low_risk() -> None:
+    section = DOC[DOC.index("## What runs unattended") :]
+    example = tomllib.loads(re.findall(r"```toml\n(.*?)```", section, re.DOTALL)[0])
+    settings = Settings(**example, subjects={"processes": {"kind": "supervisor", "url": "http://127.0.0.1:9001"}})
+
+    findings = lint(settings.allowed(), subjects=settings.subjects, offered=await offered(settings), rosters={})
+
+    assert [one for one in findings if one.where.startswith("[[unattended]]")] == []
+    assert settings.allowed().unattended[0].name == "restart-crashed-worker"

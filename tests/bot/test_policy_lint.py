@@ -35,6 +35,13 @@ def needs(*names: str, **scope: Any) -> list[dict[str, Any]]:
     return [{"needs": list(names), **scope}]
 
 
+def rule(action: str) -> dict[str, Any]:
+    return {
+        "subjects": {"rack": {"kind": "supervisor"}},
+        "unattended": [{"name": "touch-it", "subject": "rack", "action": action}],
+    }
+
+
 FAULTS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "nobody approves": ({"approvers": {"approve": []}}, "[approvers] nobody may approve anything"),
     "too few for high risk": (
@@ -87,9 +94,25 @@ FAULTS: Final[dict[str, tuple[dict[str, Any], str]]] = {
         {"denials": [{"who": ["cy"], "may_not": ["set_mode"], "action": "rack.touch"}]},
         "so it denies that for all of the subject",
     ),
-    "a denial to propose": (
-        {"denials": [{"who": ["cy"], "may_not": ["propose"]}]},
-        "whoever can hand in a diagnosis proposes",
+    "a denial to propose what is not there": (
+        {"denials": [{"who": ["cy"], "may_not": ["propose"], "action": "rack.toch"}]},
+        "[[denials]] 1 fits no action",
+    ),
+    "a rule for an action that is not there": (
+        rule("rack.toch"),
+        "[[unattended]] touch-it fits no action: subject rack, action rack.toch, risk low. There are: rack.crush",
+    ),
+    "a rule for an action that is not of low risk": (
+        rule("rack.move"),
+        "[[unattended]] touch-it approves low risk alone, so people still have to approve: rack.move (medium). Name",
+    ),
+    "a rule for actions of several risks": (
+        rule("rack.*"),
+        "so people still have to approve: rack.crush (high), rack.move (medium). Name only actions of low risk",
+    ),
+    "a rule below a quorum": (
+        rule("rack.touch") | {"quorums": [{"risk": ["low"]}]},
+        "[[unattended]] touch-it approves nothing: for all that it fits, a [[quorums]] asks people; remove one",
     ),
     "nobody stops from Slack": (
         {"approvers": {"approve": ["ann", "bo"], "kill": ["cy"]}},
@@ -120,6 +143,13 @@ SOUND_ONES: Final[dict[str, dict[str, Any]]] = {
     "from the command line alone": {
         "people": {"ann": {"cli": ["ann"]}, "bo": {"cli": ["bo"]}},
         "approval": {"high": {"cli": True}},
+    },
+    "a rule for an action of low risk": rule("rack.t*"),
+    "a rule beside a quorum for others": rule("rack.touch") | {"quorums": [{"risk": ["high"], "approvals": 2}]},
+    "everything that can be done to an action": {
+        "grants": [
+            {"who": ["cy"], "may": ["propose", "edit", "break_glass", "review", "resolve"], "action": "rack.touch"}
+        ]
     },
     "a needed group of listed people": {"groups": group("bo"), "quorums": needs("dba")},
     "a needed group that Slack knows": {"groups": group(slack="S1DBA"), "quorums": needs("dba")},

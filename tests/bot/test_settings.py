@@ -7,9 +7,10 @@ import pytest
 from actions.calendar import ALWAYS, ENDLESS
 from actions.diagnosis.models import Severity
 from actions.errors import ConfigurationError
+from actions.limits import Limits
 from actions.models import Risk, Verb
-from actions.policy import Scope
-from bot.reach import build_calendar
+from actions.policy import Scope, UnattendedRule
+from bot.reach import build_calendar, build_limits
 from bot.settings import Settings, load
 
 WHOLE = """
@@ -167,6 +168,88 @@ def test_every_problem_is_told_at_once_with_its_key_and_how_to_mend_it(home: Pat
     assert "digests[0]: '25:00' is not a time of day" in said
     assert "digests[0].channel is missing" in said
     assert "8 things are wrong" in said
+
+
+RULE = """
+[subjects.etcd]
+kind = "etcd"
+endpoints = ["http://127.0.0.1:2379"]
+[[unattended]]
+name = "restart-crashed-worker"
+subject = "etcd"
+action = "etcd.disarm_*"
+"""
+
+
+def test_rules_for_what_runs_unattended_are_read(home: Path) -> None:
+    write(home, RULE)
+
+    (rule,) = load().allowed().unattended
+
+    assert rule == UnattendedRule(name="restart-crashed-worker", subject="etcd", action="etcd.disarm_*")
+    assert rule.scope == Scope(subject="etcd", action="etcd.disarm_*", risks=frozenset({Risk.LOW}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('action = "etcd', 'risk = ["high"]\naction = "etcd', "unattended[0]: only actions of low risk run unattended"),
+        ('action = "etcd', 'risk = ["low"]\naction = "etcd', "so a rule names no risk; remove it"),
+        ('action = "etcd.disarm_*"', "", "unattended[0].action is missing. Expected an action; * stands for anything"),
+        ('subject = "etcd"', "", "unattended[0].subject is missing."),
+        ('subject = "etcd"', 'subject = "etdc"', "no [subjects.…] is called 'etdc'. Did you mean \"etcd\"?"),
+        ("restart-crashed-worker", "Restart it", "unattended[0].name = 'Restart it' is not one that can be used"),
+        ("[[unattended]]", '[[unattended]]\nname = "x"\nsubject = "*"\naction = "*"\n[[unattended]]', ""),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_with_its_key(home: Path, old: str, new: str, said: str) -> None:
+    write(home, RULE.replace(old, new))
+
+    if said:
+        assert said in refused()
+    else:
+        assert len(load().unattended) == 2
+
+
+def test_two_rules_need_two_names(home: Path) -> None:
+    write(home, RULE + RULE[RULE.index("[[") :])
+
+    assert "unattended: 2 are called 'restart-crashed-worker'. Each needs its own name" in refused()
+
+
+@pytest.mark.parametrize("key", ["grants", "denials"])
+def test_every_verb_but_abort_can_be_granted_and_denied(home: Path, key: str) -> None:
+    list_of = {"grants": "may", "denials": "may_not"}[key]
+    verbs = ", ".join(f'"{verb.value}"' for verb in Verb if verb is not Verb.ABORT)
+    write(home, f'[people.ann]\ncli = ["ann"]\n[[{key}]]\nwho = ["ann"]\n{list_of} = [{verbs}]')
+    policy = load().allowed()
+    assert (policy.granted or policy.denied)[0].verbs == frozenset(Verb) - {Verb.ABORT}
+
+    write(home, f'[people.ann]\ncli = ["ann"]\n[[{key}]]\nwho = ["ann"]\n{list_of} = ["abort"]')
+    assert f"{key}[0].{list_of}[0]: everybody in the workspace may abort" in refused()
+
+
+def test_names_of_approvers_are_checked_for_every_verb(home: Path) -> None:
+    write(home, '[approvers]\nedit = ["a"]\nreview = ["b"]\nbreak_glass = ["c"]')
+
+    said = refused()
+
+    for key in ("edit", "review", "break_glass"):
+        assert f"approvers.{key}: nobody in [people] or [groups] is called" in said
+
+
+def test_limits_are_on_by_default_and_zero_takes_them_off(home: Path) -> None:
+    write(home, "")
+    assert build_limits(load()) == Limits(
+        actions_per_hour=20, proposals_per_hour=60, open_cards=20, failures_in_a_row=3
+    )
+
+    keys = ("actions_per_hour", "proposals_per_hour", "open_cards", "failures_in_a_row")
+    write(home, "[limits]\n" + "\n".join(f"{key} = 0" for key in keys))
+    assert build_limits(load()) == Limits()
+
+    write(home, "[limits]\nopen_cards = -1")
+    assert "limits.open_cards = -1 is out of range. Expected how many actions" in refused()
 
 
 @pytest.mark.parametrize(
