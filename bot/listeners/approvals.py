@@ -9,7 +9,7 @@ from bot.desk import Desk
 from bot.ids import Button
 from bot.modals import Modals
 from bot.payloads import ButtonPress, DetailsPress
-from bot.views.cancel_reason import cancel_reason
+from bot.views.refusal_modal import refusal_modal
 
 
 def register(app: AsyncApp, *, executor: ActionExecutor, desk: Desk, modals: Modals) -> None:
@@ -25,7 +25,7 @@ def register(app: AsyncApp, *, executor: ActionExecutor, desk: Desk, modals: Mod
     async def cancel(ack: AsyncAck, body: dict[str, Any]) -> None:
         press = ButtonPress.parse(body)
         await executor.cancel_proposal(press.proposal_id, by=press.caller)
-        modals.open_soon(press.trigger_id, cancel_reason(press.proposal_id))
+        modals.open_soon(press.trigger_id, refusal_modal(press.proposal_id))
         await ack()
 
     @app.action(Button.DETAILS.value)

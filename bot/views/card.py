@@ -217,14 +217,15 @@ def _question(view: CardView) -> Block:
     place = sections.place(proposal.subject, proposal.target)
     return blocks.confirm(
         cut(f"Approve {exact(proposal.action_name, 80)}?", 100),
-        cut(f"Risk: {proposal.risk.value}. {_effect(view)} On {place}, with {parameters}", _MOST_QUESTION),
+        cut(f"Risk: {proposal.risk.value}. {effect(view)} On {place}, with {parameters}", _MOST_QUESTION),
         yes="Approve",
         no="Back",
         danger=proposal.risk is Risk.HIGH,
     )
 
 
-def _effect(view: CardView) -> str:
+def effect(view: CardView) -> str:
+    """Return when it would run if the reader approved it now."""
     if view.lacking.groups:
         return f"It still needs {view.lacking.in_words()}; it runs at once if yours is the last."
     further = view.lacking.people - 1

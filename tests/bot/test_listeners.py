@@ -437,7 +437,7 @@ async def test_a_refused_reason_is_said_in_the_form_which_stays_open(bot: Bot) -
         user="bo", view_id=modal["id"], values={"reason.enter": {"reason.enter": "too late"}}
     )
 
-    assert "your Slack account is deactivated" in outcome.errors["reason.enter"]
+    assert "your Slack account is deactivated" in outcome.errors["reason.code"]
     assert bot.workspace.modals("bo") != []
     assert await bot.audit("explained") == []
     assert len(await bot.audit("denied")) == 1

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.views.cancel_reason import cancel_reason
 from bot.views.command_answers import help_answer
 from bot.views.parameters import render_parameters, spelled
 from bot.views.plain import exact
+from bot.views.refusal_modal import refusal_modal
 from tests.bot.views.attacks import ATTACKS, ROOMS, faults_of_shown_parameters, faults_of_text
 from tests.bot.views.hostile import Attacker, parameters, texts, values
 from tests.bot.views.walking import message_faults, view_faults
@@ -57,4 +57,4 @@ def test_nothing_is_longer_than_its_room_or_hidden_in_it(text: str, most: int) -
 
 def test_the_fixed_texts_are_in_order() -> None:
     assert message_faults(help_answer()) == []
-    assert view_faults(cancel_reason(12)) == []
+    assert view_faults(refusal_modal(12)) == []

@@ -9,12 +9,12 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from actions.models import ActionStatus, Actor, SuccessOutcome
 from bot.ids import Button, Event, Field, Modal, SlashCommand
 from bot.payloads import ButtonPress, CommandCall, DetailsPress, HomeOpened, HomePress, ViewSubmission
-from bot.views.cancel_reason import cancel_reason
 from bot.views.card import card
 from bot.views.command_answers import help_answer
 from bot.views.details import DetailsView, details
 from bot.views.home import HomeItem, HomeView, home
 from bot.views.parameters import read_parameters
+from bot.views.refusal_modal import refusal_modal
 from bot.workspace.app import app_from_manifest
 from bot.workspace.server import Workspace, running_workspace
 from tests.bot.test_manifest import MANIFEST
@@ -54,7 +54,7 @@ def _listen(app: AsyncApp, heard: Read) -> None:
     @app.action(Button.CANCEL.value)
     async def cancel(ack: AsyncAck, body: dict[str, Any]) -> None:
         heard.append(press := ButtonPress.parse(body))
-        await app.client.views_open(trigger_id=press.trigger_id, view=cancel_reason(press.proposal_id))
+        await app.client.views_open(trigger_id=press.trigger_id, view=refusal_modal(press.proposal_id))
         await ack()
 
     @app.action(Button.DETAILS.value)

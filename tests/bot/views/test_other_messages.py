@@ -14,6 +14,7 @@ from actions.models import (
     Fact,
     FailureOutcome,
     ReasonCode,
+    RefusalCode,
     SafetyMode,
     SuccessOutcome,
 )
@@ -21,7 +22,6 @@ from actions.safety import Stopped
 from bot.ids import Button, Field, Modal, SlashCommand, Subcommand
 from bot.payloads import ProposalRef
 from bot.views.announcement import AnnouncementView, announcement
-from bot.views.cancel_reason import cancel_reason
 from bot.views.card import card
 from bot.views.command_answers import (
     USAGE,
@@ -37,6 +37,7 @@ from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_
 from bot.views.digest import DigestData, Tally, digest
 from bot.views.home import HomeItem, HomeView, home
 from bot.views.notice import notice
+from bot.views.refusal_modal import refusal_modal
 from bot.views.result import result
 from bot.views.room import spoken
 from tests.bot.views.samples import (
@@ -353,10 +354,13 @@ def test_home_shows_what_waits_and_the_kill_switch_to_those_who_may() -> None:
 
 
 def test_the_reason_for_a_cancellation_is_asked_afterwards_and_may_be_left_out() -> None:
-    view = cancel_reason(12)
-    (asked,) = [block for block in view["blocks"] if block["type"] == "input"]
+    view = refusal_modal(12)
+    asked = [block for block in view["blocks"] if block["type"] == "input"]
 
     assert view["callback_id"] == Modal.CANCEL_REASON.value
-    assert (asked["block_id"], asked["element"]["action_id"], asked["optional"]) == (Field.REASON, Field.REASON, True)
+    assert [block["block_id"] for block in asked] == [Field.REASON_CODE, Field.REASON]
+    assert [block["element"]["action_id"] for block in asked] == [Field.REASON_CODE, Field.REASON]
+    assert all(block["optional"] for block in asked)
+    assert {option["value"] for option in asked[0]["element"]["options"]} == set(RefusalCode)
     assert "It is cancelled." in heard(view)
     assert "notify_on_close" not in view

@@ -15,7 +15,8 @@ from tests.bot.views.hostile import CANARY
 
 _INERT = frozenset(
     {
-        "actions", "button", "divider", "header", "home", "input", "modal", "plain_text", "plain_text_input",
+        "actions", "button", "divider", "header", "home", "input", "modal", "number_input", "plain_text",
+        "plain_text_input", "radio_buttons", "static_select",
         "rich_text", "rich_text_list", "rich_text_preformatted", "rich_text_section", "text",
     }
 )  # fmt: skip
