@@ -1,28 +1,41 @@
 """Every message, modal and tab, filled by an attacker: what is wrong with it, in words, and nothing if all is well."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import Field
+
+from actions.canonical import canonical_json
 from actions.diagnosis.models import Ticket, TicketStatus
-from actions.models import Actor, Checkpoint, Control, SafetyMode
+from actions.models import Actor, Checkpoint, Control, Review, SafetyMode
 from actions.safety import Stopped
+from actions.validation import MAX_PARAMETERS_BYTES
+from bot.payloads import ConfirmRef
+from bot.views import blocks
 from bot.views.announcement import AnnouncementView, announcement
+from bot.views.break_glass_modal import break_glass_modal
 from bot.views.card import card
 from bot.views.command_answers import StatusView, kill_answer, list_answer, show_answer, status_answer
+from bot.views.confirm_modal import confirm_modal
 from bot.views.details import DetailsView, details
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
 from bot.views.digest import DigestData, Tally, digest
+from bot.views.edit_modal import edit_modal, retry_modal
 from bot.views.home import HomeItem, HomeView, home
 from bot.views.notice import notice
-from bot.views.parameters import read_parameters, render_parameters, shows, spelled
+from bot.views.parameters import BLOCK_ID, read_parameters, render_parameters, shows, spelled
 from bot.views.plain import exact, fallback, line, passage
+from bot.views.resolve_modal import resolve_modal
 from bot.views.result import result
+from bot.views.review_modal import review_modal
+from tests.bot.views.forms import an_action, model
 from tests.bot.views.hostile import Attacker
-from tests.bot.views.samples import NOW, a_proposal, an_event
+from tests.bot.views.samples import NOW, TOKEN, a_proposal, an_event
 from tests.bot.views.walking import buttons, message_faults, view_faults
 
 LINK: Final = "https://team.slack.example/archives/C1/p1"
 USERS: Final = ("UANN", "UBO", "U012ABCDEF")
+REF: Final = ConfirmRef(p=12, t=TOKEN, h="4f" * 32, c="C1", m="1772331125.000400")
 ROOMS: Final = (40, 300, 5_000)
 
 
@@ -107,6 +120,55 @@ def faults_of_home(attacker: Attacker) -> list[str]:
     return view_faults(home(view), users=USERS, links=(LINK,))
 
 
+def faults_of_modals_that_decide(attacker: Attacker) -> list[str]:
+    view = attacker.card()
+    stored = view.dossier.proposal.parameters
+    drawn = (confirm_modal(view, REF), break_glass_modal(view, REF), resolve_modal(view.dossier))
+    faults = [fault for modal in drawn for fault in view_faults(modal, users=USERS)]
+    if _is_storable(stored):
+        attacker.met["modals that must show every parameter"] += 1
+        missing = [modal["callback_id"] for modal in drawn if not shows(_boxed(modal["blocks"]), stored)]
+        faults += [f"{name} does not show every parameter" for name in missing]
+    return faults
+
+
+def _is_storable(parameters: Mapping[str, Any]) -> bool:
+    try:
+        return len(canonical_json(parameters)) <= MAX_PARAMETERS_BYTES
+    except ValueError:
+        return False
+
+
+def _boxed(shown: Any) -> list[Any]:
+    return [blocks.rich_text(blocks.preformatted("".join(_boxes(shown))), block_id=BLOCK_ID)]
+
+
+def faults_of_review(attacker: Attacker) -> list[str]:
+    review = Review(
+        proposal_id=12,
+        opened_at=NOW,
+        opened_by=attacker.choose(["slack:T1/UANN", f"cli:{attacker.text()}"]),
+        person=attacker.text(),
+        reason=attacker.text(),
+    )
+    return view_faults(review_modal(attacker.dossier(), review), users=USERS)
+
+
+def faults_of_parameter_forms(attacker: Attacker) -> list[str]:
+    """Descriptions, choices and values, all of them hostile."""
+    texts = {attacker.text()[:400].encode(errors="replace").decode() for _ in range(attacker.choose([1, 3, 12, 120]))}
+    kinds = (int, str, list[str], Any, Literal[tuple(sorted(texts))])
+    named = {f"name{number}": attacker.value() for number in range(len(kinds))}
+    fields = {
+        name: (Annotated[kind, Field(description=attacker.text())] | None, attacker.choose([..., None]))
+        for name, kind in zip(named, kinds, strict=True)
+    }
+    proposal = a_proposal(**attacker.proposal() | {"parameters": named | attacker.parameters()})
+    definition = an_action(model(**fields))
+    drawn = (edit_modal(proposal, definition), retry_modal(proposal, definition))
+    return [fault for modal in drawn for fault in view_faults(modal)]
+
+
 def faults_of_parameters(attacker: Attacker) -> list[str]:
     stored = attacker.parameters()
     return faults_of_shown_parameters(render_parameters(stored), stored)
@@ -143,6 +205,9 @@ ATTACKS: Final[Mapping[str, Callable[[Attacker], list[str]]]] = {
     "digest": faults_of_digest,
     "answers to commands": faults_of_answers_to_commands,
     "home": faults_of_home,
+    "modals that decide": faults_of_modals_that_decide,
+    "review": faults_of_review,
+    "forms for parameters": faults_of_parameter_forms,
     "parameters": faults_of_parameters,
     "texts": faults_of_texts,
 }
