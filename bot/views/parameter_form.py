@@ -45,13 +45,13 @@ def parameter_form(definition: ActionDefinition[Any], values: Mapping[str, Json]
     starts = [(field, _start(field, values.get(field.name, field.default))) for field in fields]
     known = {field.name for field, start in starts if not start.lost}
     lost = {name: value for name, value in values.items() if name not in known}
-    return [*(_input(field, start) for field, start in starts), *_not_taken_over(lost)]
+    return [*_not_taken_over(lost), *(_input(field, start) for field, start in starts)]
 
 
 def _not_taken_over(lost: Mapping[str, Json]) -> list[Block]:
     if not lost:
         return []
-    said = sections.labelled("Not taken over, because the form above cannot hold it")
+    said = sections.labelled("Not taken over, because the form below cannot hold it")
     return [blocks.rich_text(said), whole(lost, most=MOST_PARAMETERS)]
 
 
@@ -149,7 +149,8 @@ def _input(field: ParameterField, start: _Start) -> Block:
         field.block_id,
         line(field.label, 150),
         _element(field, start),
-        optional=field.optional,
+        # What was lost must be answered anew, not become the default unnoticed.
+        optional=field.optional and not start.lost,
         hint=line(" ".join(_hint(field, start)), 1_000),
     )
 
@@ -157,7 +158,8 @@ def _input(field: ParameterField, start: _Start) -> Block:
 def _hint(field: ParameterField, start: _Start) -> Iterator[str]:
     if field.description:
         yield f"{field.description.rstrip('.')}."
-    yield f"{sentence(field.accepts.in_words())}."
+    if start.entry is not Entry.CHOICE:
+        yield f"{sentence(field.accepts.in_words())}."
     if start.entry is Entry.JSON and field.accepts.kind is not Kind.OTHER:
         yield "Written as JSON here: a text stands in quotes, a list in brackets."
     if start.entry is Entry.LINES:
@@ -170,7 +172,9 @@ def _left_empty(field: ParameterField) -> str:
     value = field.when_empty
     if isinstance(value, Absent):
         return "It may be left empty."
-    return "Left empty: nothing." if value is None else f"Left empty: {cut(spelled(value), 100)}."
+    if value is None:
+        return "Left empty: nothing."
+    return "Left empty: an empty list." if value == [] else f"Left empty: {cut(spelled(value), 100)}."
 
 
 def _element(field: ParameterField, start: _Start) -> Block:

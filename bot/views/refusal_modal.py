@@ -26,7 +26,7 @@ def refusal_modal(proposal_id: int) -> View:
         ProposalRef(p=proposal_id),
         lambda _: [
             said(
-                "It is cancelled. Why? The next diagnosis takes it into account, and whoever looks later is grateful."
+                "It is cancelled. Why? The next diagnosis of this fault says so, and whoever looks later is grateful."
             ),
             question(
                 Field.REASON_CODE.value,

@@ -131,9 +131,9 @@ def test_slack_is_told_the_ends_of_a_range(annotation: Any, ends: tuple[str | No
         (int | None, 5, "A whole number. Left empty: nothing."),
         (Annotated[str, Field(min_length=1, max_length=9, pattern="^n")], ...,
          "Text of 1 to 9 characters that matches ^n."),
-        (bool, ..., "Yes or no."),
-        (Literal["a", "b"], ..., "One of a, b."),
-        (Literal["a"], ..., "Only a."),
+        (Annotated[bool, Field(description="Force it")], ..., "Force it."),
+        (Annotated[Alarm, Field(description="Which one.")] , ..., "Which one."),
+        (list[Literal["a"]], [], "A list, each only a. One item per line. Left empty: an empty list."),
         (Annotated[list[Alarm], Field(min_length=1)], ...,
          "A list of at least 1 items, each one of NOSPACE, CORRUPT. One item per line."),
         (Window, ..., 'A value written as JSON, such as "text", 3 or ["a", "b"].'),
@@ -214,8 +214,9 @@ def test_a_value_of_another_version_is_shown_as_it_is(annotation: Any, value: An
 
 def test_what_cannot_be_taken_over_is_said() -> None:
     definition = an_action(model(alarm=(Alarm, ...), note=(Annotated[str, Field(max_length=9_000)], "")))
-    *_, why, lost = parameter_form(definition, {"alarm": "OTHER", "note": "x" * 4_000, "old": 3})
+    why, lost, *fields = parameter_form(definition, {"alarm": "OTHER", "note": "x" * 4_000, "old": 3})
 
+    assert [field["optional"] for field in fields] == [False, False]
     assert "Not taken over" in str(why)
     assert all(part in str(lost) for part in ('alarm = "OTHER"', "note = ", "old = 3"))
     assert "Not taken over" not in str(parameter_form(definition, {"alarm": "CORRUPT"}))
