@@ -304,12 +304,16 @@ class ConfiguredPolicy:
 
 
 def missing(proposal: ActionProposal, quorum: Quorum, approvals: Iterable[Approval]) -> Missing:
-    """Return what is still missing: each person counts once, and only for exactly these parameters."""
+    """Return what is still missing: each person counts once, and only for exactly these parameters.
+
+    What no rule has approved by itself needs somebody, even if it needed nobody.
+    """
     counted = [approval for approval in approvals if approval.params_hash == proposal.params_hash]
     people = {approval.person for approval in counted}
     groups = {name for approval in counted for name in approval.groups}
+    needed = max(proposal.required_approvals, quorum.people, 1 if proposal.approved_at is None else 0)
     return Missing(
-        people=max(0, max(proposal.required_approvals, quorum.people) - len(people)),
+        people=max(0, needed - len(people)),
         groups=tuple(sorted(quorum.needs - groups)),
     )
 

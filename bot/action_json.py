@@ -6,6 +6,7 @@ from datetime import datetime
 from actions.canonical import Json
 from actions.models import ActionRecord, Approval, AuditEvent, Fact
 from actions.ports import Dossier
+from bot.unattended import approval_by_rule
 
 
 def action_json(dossier: Dossier) -> dict[str, Json]:
@@ -26,7 +27,7 @@ def action_json(dossier: Dossier) -> dict[str, Json]:
         "outcome": proposal.outcome.value if proposal.outcome else None,
         "reason_code": proposal.reason_code.value if proposal.reason_code else None,
         "required_approvals": proposal.required_approvals,
-        "approvals": [_approval(approval) for approval in dossier.approvals],
+        "approvals": [*_by_rule(dossier), *(_approval(approval) for approval in dossier.approvals)],
         "proposed_by": proposal.proposed_by,
         "proposed_at": _time(proposal.proposed_at),
         "expires_at": _time(proposal.expires_at),
@@ -58,6 +59,14 @@ def _approval(approval: Approval) -> Mapping[str, Json]:
         "params_hash": approval.params_hash,
         "at": _time(approval.at),
     }
+
+
+def _by_rule(dossier: Dossier) -> list[Mapping[str, Json]]:
+    event = approval_by_rule(dossier)
+    if event is None:
+        return []
+    approved = {"person": event.actor, "actor": event.actor, "via": event.via.value}
+    return [{**approved, "params_hash": dossier.proposal.params_hash, "at": _time(event.at)}]
 
 
 def _record(record: ActionRecord) -> Mapping[str, Json]:

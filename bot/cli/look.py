@@ -15,6 +15,7 @@ from bot.cli.output import clean, literal, note, print_json, print_table, say, w
 from bot.reach import reading
 from bot.settings import load
 from bot.system import SystemClock
+from bot.unattended import approval_by_rule, held_back, rule_of
 from bot.views.headline import headline
 from bot.views.parameters import spelled
 from bot.views.times import duration, moment
@@ -146,12 +147,22 @@ def _decisions(dossier: Dossier, now: datetime) -> Iterator[str]:
     yield f"Proposed  {moment(proposal.proposed_at)} by {literal(proposal.proposed_by)}"
     for approval in dossier.approvals:
         yield f"Approved  {moment(approval.at)} by {literal(approval.person)} ({literal(approval.actor)})"
-    if not is_final(proposal.status):
-        yield f"Needs     {proposal.required_approvals} approval(s), {len(dossier.approvals)} given"
+    yield from _unattended(dossier)
     if proposal.status in PENDING:
         until = proposal.approval_expires_at or proposal.expires_at
         left = (until - now).total_seconds()
         yield f"Expires   {moment(until)} ({f'in {duration(left)}' if left > 0 else 'its time is over'})"
+
+
+def _unattended(dossier: Dossier) -> Iterator[str]:
+    approved, held = approval_by_rule(dossier), held_back(dossier)
+    if approved is not None:
+        yield f"Approved  {moment(approved.at)} by policy rule {literal(rule_of(approved))}; nobody was asked"
+        return
+    if held is not None:
+        yield f"Left      to people by policy rule {literal(rule_of(held))}: {clean(str(held.data.get('why', '')))}"
+    if not is_final(dossier.proposal.status):
+        yield f"Needs     {max(1, dossier.proposal.required_approvals)} approval(s), {len(dossier.approvals)} given"
 
 
 def _attempt(dossier: Dossier) -> Iterator[str]:

@@ -44,7 +44,10 @@ def check(
         str | None, typer.Option(help="A name from [people], or an identity: slack:T…/U…, cli:login@host.")
     ] = None,
     verb: Annotated[
-        str, typer.Option(help="What they want to do: approve, cancel, kill, set_mode or resolve.")
+        str,
+        typer.Option(
+            help="What they want to do: approve, cancel, kill, set_mode, resolve, propose, edit, break_glass …"
+        ),
     ] = "approve",
     subject: Annotated[str | None, typer.Option(help="To which subject; all of them if left out.")] = None,
     action: Annotated[str | None, typer.Option(help="With which action; all that are offered if left out.")] = None,

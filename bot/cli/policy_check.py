@@ -7,8 +7,9 @@ from typing import Any, Final, Self
 import typer
 
 from actions.calendar import Calendar, Opening
-from actions.lifecycle import PENDING, UNKNOWN, VALIDATED
-from actions.models import ActionProposal, Actor, ActorKind, Approval, Risk, SafetyMode, Verb, Via
+from actions.lifecycle import APPROVED, COMPLETED, FAILED, PENDING, PROPOSED, UNKNOWN, VALIDATED
+from actions.limits import Limits
+from actions.models import ActionProposal, ActionStatus, Actor, ActorKind, Review, Risk, SafetyMode, Verb, Via
 from actions.policy import ConfiguredPolicy, Missing, missing
 from actions.ports import Decidable, Decision, Dossier, KillFiles, Quorum, Reader, Standing
 from actions.safety import effective, is_of_earlier_epoch, is_overdue
@@ -17,13 +18,25 @@ from bot.cli.output import clean, literal, print_json, print_table, say
 from bot.cli.policy_facts import People, offered, people
 from bot.local_directory import MEMBER
 from bot.policy_lint import Case, Finding, Rosters, lint, lint_windows
-from bot.reach import build_calendar, build_kill_files, build_policy, reading
+from bot.reach import build_calendar, build_kill_files, build_limits, build_policy, reading
 from bot.settings import Settings, load
 from bot.settings_problems import did_you_mean
 from bot.system import SystemClock
+from bot.unattended import approval_by_rule
 from bot.views.times import moment
 
 _ABOUT_A_SUBJECT: Final = frozenset({Verb.KILL, Verb.SET_MODE})
+_STATUSES: Final[Mapping[Verb, Collection[ActionStatus]]] = {
+    Verb.APPROVE: {VALIDATED},
+    Verb.CANCEL: PENDING,
+    Verb.RESOLVE: {UNKNOWN},
+    Verb.PROPOSE: {COMPLETED, FAILED},
+    Verb.EDIT: {PROPOSED, VALIDATED},
+    Verb.BREAK_GLASS: {VALIDATED, APPROVED},
+    Verb.ABORT: {APPROVED},
+}
+"""Where something has to stand for it; proposing is trying again, or taking back what was done."""
+_NEED_LIVE: Final = frozenset({Verb.APPROVE, Verb.EDIT, Verb.BREAK_GLASS})
 _VIA: Final = {ActorKind.SLACK: Via.SLACK, ActorKind.CLI: Via.CLI}
 _NOT_ASKED: Final = "not known here: SLACK_BOT_TOKEN is not set"
 
@@ -54,10 +67,9 @@ class Question:
         supposed: Collection[str],
     ) -> Self:
         """Read what was typed, or raise `typer.BadParameter`."""
-        verbs = [one for one in Verb if one is not Verb.PROPOSE]
         made = cls(
             person=person,
-            verb=_one_of(verb, verbs, "verb"),
+            verb=_one_of(verb, list(Verb), "verb"),
             proposal_id=proposal_id,
             subject=subject,
             action=action,
@@ -67,7 +79,7 @@ class Question:
         if proposal_id is not None and (subject or action or risk or made.verb in _ABOUT_A_SUBJECT):
             raise typer.BadParameter(
                 "an action's number says everything about it: leave --subject, --action and "
-                "--risk out, and ask for approve, cancel or resolve"
+                "--risk out, and do not ask for kill or set_mode"
             )
         if made.verb in _ABOUT_A_SUBJECT and (action or risk):
             raise typer.BadParameter(f"{made.verb.value} is about a subject or everything: give at most --subject")
@@ -182,15 +194,13 @@ class _Court:
 
 
 async def _about_stored(settings: Settings, court: _Court, proposal_id: int) -> Answer:
-    kill_files = build_kill_files(settings)
+    kill_files, limits = build_kill_files(settings), build_limits(settings)
     async with reading(settings) as store:
         dossier = await dossier_of(store, proposal_id)
-        in_the_way = await store.read(lambda reader: list(_in_the_way(reader, court.verb, dossier, kill_files)))
+        in_the_way = await store.read(lambda reader: list(_in_the_way(reader, court.verb, dossier, kill_files, limits)))
     proposal = dossier.proposal
     ways, quorum = court.ways(proposal), court.quorum(proposal)
-    mine = {way.decision.person for way in ways}
-    if court.verb is Verb.APPROVE and any(approval.person in mine for approval in dossier.approvals):
-        in_the_way.append("this person has approved it already, and counts once")
+    in_the_way.extend(_done_before(court.verb, dossier, {way.decision.person for way in ways}))
     return Answer(
         about=f"action {proposal.id}, {proposal.action_name} on {proposal.target_key}, {proposal.risk.value} risk",
         ways=ways,
@@ -198,7 +208,7 @@ async def _about_stored(settings: Settings, court: _Court, proposal_id: int) -> 
         quorum=quorum,
         lacking=None if quorum is None else missing(proposal, quorum, dossier.approvals),
         opening=court.opening(proposal),
-        approved_by=tuple(approval.person for approval in _counting(dossier)),
+        approved_by=tuple(_approvers(dossier)),
         in_the_way=tuple(in_the_way),
     )
 
@@ -242,13 +252,23 @@ def _meant(offered: Sequence[Case], question: Question) -> list[Case]:
     )
 
 
-def _in_the_way(reader: Reader, verb: Verb, dossier: Dossier, kill_files: KillFiles) -> Iterator[str]:
+def _in_the_way(reader: Reader, verb: Verb, dossier: Dossier, kill_files: KillFiles, limits: Limits) -> Iterator[str]:
     proposal = dossier.proposal
-    needed = {Verb.APPROVE: {VALIDATED}, Verb.CANCEL: PENDING, Verb.RESOLVE: {UNKNOWN}}[verb]
-    if proposal.status not in needed:
+    if verb is Verb.REVIEW:
+        yield from _no_review(dossier.review)
+    elif proposal.status not in _STATUSES[verb]:
         yield f"it is {proposal.status.value}"
-    elif verb is Verb.APPROVE:
+    elif verb in _NEED_LIVE:
         yield from _not_live(reader, proposal, kill_files)
+        limit = limits.refuse_run(reader, proposal, SystemClock().now()) if verb is Verb.APPROVE else None
+        yield from () if limit is None else (str(limit),)
+
+
+def _no_review(review: Review | None) -> Iterator[str]:
+    if review is None:
+        yield "nobody broke the glass for it"
+    elif review.closed_at is not None:
+        yield f"its review was closed by {review.closed_by}"
 
 
 def _not_live(reader: Reader, proposal: ActionProposal, kill_files: KillFiles) -> Iterator[str]:
@@ -262,8 +282,17 @@ def _not_live(reader: Reader, proposal: ActionProposal, kill_files: KillFiles) -
         yield "its time is over"
 
 
-def _counting(dossier: Dossier) -> Iterator[Approval]:
-    return (one for one in dossier.approvals if one.params_hash == dossier.proposal.params_hash)
+def _done_before(verb: Verb, dossier: Dossier, people: Collection[str]) -> Iterator[str]:
+    if verb is Verb.APPROVE and any(approval.person in people for approval in dossier.approvals):
+        yield "this person has approved it already, and counts once"
+    if verb is Verb.REVIEW and dossier.review is not None and dossier.review.person in people:
+        yield "this person broke the glass, and someone else has to close the review"
+
+
+def _approvers(dossier: Dossier) -> Iterator[str]:
+    by_rule = approval_by_rule(dossier)
+    yield from () if by_rule is None else (by_rule.actor,)
+    yield from (one.person for one in dossier.approvals if one.params_hash == dossier.proposal.params_hash)
 
 
 def _identities(settings: Settings, person: str) -> list[Actor]:
@@ -347,15 +376,20 @@ def _tell(question: Question, answer: Answer) -> None:
 
 def _quorum_rows(answer: Answer) -> Iterator[str]:
     if answer.quorum is not None:
-        among = (
-            f", among them somebody in {' and in '.join(sorted(answer.quorum.needs))}" if answer.quorum.needs else ""
-        )
-        yield f"Needs     {answer.quorum.people} {'person' if answer.quorum.people == 1 else 'people'}{among}"
+        yield f"Needs     {_needed(answer.quorum, left_to_people=bool(answer.lacking))}"
     if answer.lacking is not None:
         yield f"Given by  {', '.join(map(literal, answer.approved_by)) or 'nobody yet'}"
         yield f"Missing   {answer.lacking.in_words() if answer.lacking else 'nothing'}"
     if answer.opening is not None:
         yield f"Runs      {_opening_in_words(answer.opening)}"
+
+
+def _needed(quorum: Quorum, *, left_to_people: bool) -> str:
+    if quorum.rule and not left_to_people:
+        return f"nobody: [[unattended]] {literal(quorum.rule)} approves it"
+    needed = max(1, quorum.people)
+    among = f", among them somebody in {' and in '.join(sorted(quorum.needs))}" if quorum.needs else ""
+    return f"{needed} {'person' if needed == 1 else 'people'}{among}"
 
 
 def _opening_in_words(opening: Opening) -> str:
@@ -388,7 +422,8 @@ def _answer_json(question: Question, answer: Answer) -> Mapping[str, Any]:
             for way in answer.ways
         ],
         "who_may": answer.who_may,
-        "quorum": answer.quorum and {"people": answer.quorum.people, "needs": sorted(answer.quorum.needs)},
+        "quorum": answer.quorum
+        and {"people": answer.quorum.people, "needs": sorted(answer.quorum.needs), "rule": answer.quorum.rule or None},
         "missing": None
         if answer.lacking is None
         else {"people": answer.lacking.people, "needs": answer.lacking.groups},

@@ -68,7 +68,7 @@ def content(view: CardView, room: Room) -> list[Block]:
         *render_parameters(proposal.parameters),
         blocks.rich_text(*sections.impact(proposal, room)),
         blocks.rich_text(*sections.reasons(proposal, view.undo_hint, room)),
-        blocks.rich_text(*_decision(view)),
+        blocks.rich_text(*_decision(view, room)),
     ]
 
 
@@ -121,9 +121,9 @@ def _undiagnosed(proposal: ActionProposal) -> Block:
     )
 
 
-def _decision(view: CardView) -> list[Block]:
+def _decision(view: CardView, room: Room) -> list[Block]:
     proposal = view.dossier.proposal
-    given = sections.approvals(view.dossier.approvals, proposal.required_approvals)
+    given = sections.approvals(view.dossier, room)
     if proposal.status not in PENDING:
         return given or [blocks.section(blocks.text("Nobody approved it."))]
     return [*given, *_still_to_come(view), *_elsewhere(view)]

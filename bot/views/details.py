@@ -65,7 +65,7 @@ def _content(view: DetailsView, room: Room) -> list[Block]:
     return [
         blocks.header(f"Action {proposal.id}: {stands.state}"),
         blocks.rich_text(blocks.section(blocks.text(stands.meaning)), *sections.outcome(dossier, room)),
-        blocks.rich_text(*_decided(dossier)),
+        blocks.rich_text(*_decided(dossier, room)),
         blocks.divider(),
         sections.action(proposal, view.title),
         whole(proposal.parameters, most=_PARAMETERS * room.passage),
@@ -80,8 +80,8 @@ def _content(view: DetailsView, room: Room) -> list[Block]:
     ]
 
 
-def _decided(dossier: Dossier) -> list[Block]:
-    given = sections.approvals(dossier.approvals, dossier.proposal.required_approvals)
+def _decided(dossier: Dossier, room: Room) -> list[Block]:
+    given = sections.approvals(dossier, room)
     return given or [blocks.section(blocks.text("Nobody has approved it."))]
 
 

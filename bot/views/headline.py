@@ -136,7 +136,7 @@ def _ended(proposal: ActionProposal) -> Headline:
 
 
 def _waiting(given: int, proposal: ActionProposal) -> Headline:
-    needed = proposal.required_approvals
+    needed = max(1, proposal.required_approvals)
     if given >= needed:
         return Headline(
             state=f"{given} approvals, one more needed",

@@ -32,6 +32,6 @@ def _content(dossier: Dossier, now: datetime, room: Room) -> list[Block]:
             ),
             *sections.named(proposal),
             *sections.outcome(dossier, room),
-            *sections.approvals(dossier.approvals, proposal.required_approvals),
+            *sections.approvals(dossier, room),
         )
     ]

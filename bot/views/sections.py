@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from actions.diagnosis.models import Diagnosis
 from actions.models import ActionProposal, ActionRecord, ActionStatus, Approval, AuditEvent, Fact, Step, Via
 from actions.ports import Dossier
+from bot.unattended import approval_by_rule, held_back, rule_of
 from bot.views import blocks
 from bot.views.blocks import Block
 from bot.views.people import person
@@ -123,14 +124,29 @@ def reasons(proposal: ActionProposal, undo_hint: str | None, room: Room) -> list
     ]
 
 
-def approvals(given: Sequence[Approval], needed: int) -> list[Block]:
-    """Who said yes, when and how; one paragraph each, at most five."""
-    shown = [
+def approvals(dossier: Dossier, room: Room) -> list[Block]:
+    """Who said yes, when and how, at most five; which rule of the policy did, or why one left it to people."""
+    given, needed = dossier.approvals, dossier.proposal.required_approvals
+    shown = _by_rule(dossier, room) + [
         labelled(f"Approval {number} of {max(needed, len(given))}", person(one.person), blocks.text(_how(one)))
         for number, one in enumerate(given[:5], start=1)
     ]
     more = len(given) - 5
     return [*shown, blocks.section(blocks.text(f"and {more} more"))] if more > 0 else shown
+
+
+def _by_rule(dossier: Dossier, room: Room) -> list[Block]:
+    approved, held = approval_by_rule(dossier), held_back(dossier)
+    if approved is not None:
+        rule = blocks.text(exact(rule_of(approved), NAME), code=True)
+        return [labelled("Approved by policy rule", rule, blocks.text(f" at {clock(approved.at)}; nobody was asked"))]
+    if held is None or dossier.approvals or dossier.proposal.status is not ActionStatus.VALIDATED:
+        return []
+    why = prose(str(held.data.get("why", "")), room)
+    return [
+        labelled("Left to people by policy rule", blocks.text(exact(rule_of(held), NAME), code=True)),
+        labelled("Because", why),
+    ]
 
 
 def _how(approval: Approval) -> str:

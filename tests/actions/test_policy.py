@@ -381,8 +381,20 @@ class TestUnattended:
     def test_what_needed_a_person_when_it_was_proposed_still_does(self) -> None:
         rule = Quorum(people=0, rule="touch-it")
 
-        assert missing(a_proposal(required_approvals=1), rule, []).people == 1
-        assert not missing(a_proposal(required_approvals=0), rule, [])
+        assert missing(a_proposal(required_approvals=1, approved_at=START), rule, []).people == 1
+        assert not missing(a_proposal(required_approvals=0, approved_at=START), rule, [])
 
     def test_without_its_rule_a_person_is_needed_again(self) -> None:
-        assert missing(a_proposal(required_approvals=0), Quorum(people=1), []).people == 1
+        proposal = a_proposal(required_approvals=0, approved_at=START)
+
+        assert missing(proposal, Quorum(people=1), []).people == 1
+
+    def test_what_the_rule_did_not_approve_needs_somebody(self) -> None:
+        proposal = a_proposal(required_approvals=0)
+        approval = Approval(
+            proposal_id=1, person="ann", actor="a", via=Via.SLACK, params_hash=proposal.params_hash, at=START
+        )
+
+        rule = Quorum(people=0, rule="touch-it")
+        assert missing(proposal, rule, []).people == 1
+        assert not missing(proposal, rule, [approval])

@@ -229,7 +229,7 @@ def test_a_stop_is_in_the_way(home: Home) -> None:
     [
         (["--person", "anm"], 'Did you mean "ann"?'),
         (["--person", "agent:rules"], "neither in [people] nor an identity"),
-        (["--person", "ann", "--verb", "propose"], "there is no verb"),
+        (["--person", "ann", "--verb", "shout"], "there is no verb"),
         (["--person", "ann", "--risk", "huge"], "there is no risk"),
         (["--person", "ann", "--verb", "kill", "--risk", "low"], "give at most --subject"),
         (["7", "--person", "ann", "--risk", "low"], "leave --subject"),

@@ -163,6 +163,33 @@ def test_every_status_outcome_and_reason_is_covered() -> None:
     assert {one.get("outcome") for one in given} - {None} == {*FailureOutcome, *SuccessOutcome}
 
 
+BY_RULE: Final[dict[str, Any]] = {
+    "required_approvals": 0,
+    "audit": (an_event(3, "approved", "policy:restart-crashed-worker", via=Via.SYSTEM, at=NOW),),
+}
+
+
+@pytest.mark.parametrize("status", [ActionStatus.APPROVED, ActionStatus.COMPLETED])
+def test_a_card_names_the_rule_that_approved_in_the_place_of_people(status: ActionStatus) -> None:
+    shown = card(a_card(status=status, approved_at=NOW, outcome=None, **BY_RULE)).text
+
+    assert "Approved by policy rule: restart-crashed-worker at 02:12:05 UTC; nobody was asked" in shown
+    assert "Proposed by: agent:rules" in shown
+    assert "Nobody approved it." not in shown
+
+
+def test_what_a_rule_left_to_people_says_why_and_can_be_approved_by_one() -> None:
+    left = an_event(3, "left_to_people", "policy:restart-crashed-worker", via=Via.SYSTEM, data={"why": "Too many."})
+
+    message = card(a_card(required_approvals=0, audit=(left,)))
+
+    assert "needs approval" in message.text
+    assert "Left to people by policy rule: restart-crashed-worker" in message.text
+    assert "Because: Too many." in message.text
+    assert "One person must approve: ann, bo" in message.text
+    assert "Approve" in buttons(message.blocks)
+
+
 def test_no_two_states_share_a_headline() -> None:
     shown = [_headline(card(a_card(**stands.given))) for stands in CASES.values() if "by a person" not in str(stands)]
 
