@@ -182,9 +182,9 @@ class UnknownActionError(NotFoundError):
 class UnknownSubjectError(NotFoundError):
     """The configuration names no such subject."""
 
-    def __init__(self, subject: str, known: Sequence[str] = ()) -> None:
+    def __init__(self, subject: str, known: Sequence[str] = (), *, so: str = "") -> None:
         names = ", ".join(known) or "none"
-        super().__init__(f"There is no subject {subject!r}. Configured: {names}.")
+        super().__init__(f"There is no subject {subject[:80]!r}. Configured: {names}. {so}".rstrip())
         self.subject = subject
 
 

@@ -321,11 +321,11 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
-    """One person's yes to switching back to execute, where two are needed; void with the next change of mode."""
+    """One person's yes to switching back to execute, where several are needed; void with the next change of mode."""
 
     scope: str
     epoch: int
-    """Of the stop that is to be lifted."""
+    """`actions.safety.combined_epoch` of the scope while it is stopped."""
     person: str
     actor: str
     at: datetime

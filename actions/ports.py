@@ -73,14 +73,20 @@ class Publisher(Protocol):
 
 
 class KillFiles(Protocol):
-    """The stop that works when the database does not: zero-byte files in the state directory of this host."""
+    """The stop that works when the database does not: zero-byte files in the state directory of this host.
 
-    def drop(self) -> str:
-        """Create a kill file and return its name. Raises `OSError` if even that fails."""
+    A file stops everything, or one subject alone.
+    """
+
+    def drop(self, scope: str = "*") -> str:
+        """Create a kill file for *scope* and return its name. Raises `OSError` if even that fails."""
         ...
 
-    def present(self) -> Sequence[str]:
-        """Return what holds this host back: the names of all kill files; an unreadable directory counts as one."""
+    def present(self, scope: str | None = None) -> Sequence[str]:
+        """Return the names of all kill files, or of those that hold *scope* back; an unreadable directory is one.
+
+        A subject is held back by the files for everything too; everything (`*`) by no subject's.
+        """
         ...
 
     def remove(self, names: Collection[str]) -> None:
@@ -467,8 +473,8 @@ class Transaction(Reader, Protocol):
         """Store the review of `review.proposal_id`, new or not."""
         ...
 
-    def insert_lift(self, lift: Lift) -> bool:
-        """Store one person's wish to lift a stop; False if it is stored already."""
+    def save_lift(self, lift: Lift) -> None:
+        """Store one person's wish to lift a stop, new or not."""
         ...
 
     def save_reminder(self, reminder: Reminder) -> None:

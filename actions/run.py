@@ -124,7 +124,7 @@ class Run:
     async def _why_stop(self) -> str | None:
         if self._lease_lost:
             return "this process lost its lease on the action"
-        held = self._kill_files.present()
+        held = self._kill_files.present(self.claimed.subject)
         if held:
             return f"this host is held back by {held[0]}"
         try:

@@ -11,20 +11,26 @@ from actions.canonical import Json
 from actions.errors import (
     AlreadyDecidedError,
     BadRequestError,
+    ConflictError,
     ExpiredError,
     KilledError,
     NotAuthorizedError,
+    NotFoundError,
     ObserveOnlyError,
     OperatorError,
     StorageError,
+    UnknownSubjectError,
 )
 from actions.lifecycle import EXECUTING, EXPIRE, KILL, STAND_DOWN, UNKNOWN, Transition
+from actions.lifting import people_for
 from actions.models import (
     EVERYTHING,
     ActionProposal,
     Actor,
+    AuditEvent,
     Caller,
     Control,
+    Lift,
     ReasonCode,
     SafetyMode,
     Verb,
@@ -39,6 +45,9 @@ log = logging.getLogger(__name__)
 BATCH: Final = 500
 """Pending proposals cancelled per transaction, so that a large backlog never holds the database for long."""
 MAX_REASON: Final = 500
+EXPLAINED: Final = "explained"
+"""The event of a reason that was given after a stop, and in the payload of its announcement the line of that event."""
+_STOPS: Final = frozenset({"kill_switch", "mode_change"})
 SWEEPER: Final = Caller(actor=Actor.system("sweeper"), via=Via.SYSTEM)
 
 
@@ -48,11 +57,34 @@ class Stopped:
 
     recorded: bool
     """False: the database could not be written; the kill file stops new claims on this host, and nothing is listed."""
+    scope: str = EVERYTHING
+    seq: int | None = None
+    """The line of the audit log that it was recorded in."""
     cancelled: int
     in_flight: tuple[ActionProposal, ...]
     """Every action whose effect may still begin or be under way: running, or of unknown outcome."""
     problem: str = ""
     """Why it could not be recorded, why the backlog is left to the sweeper, or why this host stays held back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """What a change of mode did, or how many more people it needs."""
+
+    control: Control
+    """The row of the scope, as it is now."""
+    decides: Control
+    """The row that decides for the scope now: the one for everything, where that stops."""
+    cancelled: int = 0
+    have: int = 1
+    """How many different people have asked for it in the last ten minutes."""
+    need: int = 1
+    """How many have to."""
+
+    @property
+    def waits(self) -> bool:
+        """Return whether nothing was switched yet, because more people have to ask."""
+        return self.have < self.need
 
 
 def effective(reader: Reader, scope: str) -> Control:
@@ -87,7 +119,7 @@ def require_live(
         return KilledError("it was proposed before the last stop")
     if stop is not None:
         return ObserveOnlyError(stop.scope)
-    held = kill_files.present()
+    held = kill_files.present(proposal.subject)
     if held:
         return KilledError(f"this host is held back by {held[0]}")
     if is_overdue(proposal, now):
@@ -131,8 +163,32 @@ def _stop_as(code: ReasonCode) -> tuple[Transition, ReasonCode]:
     return STAND_DOWN, ReasonCode.MODE_OBSERVE
 
 
+def require_known(scope: str, subjects: Collection[str], *, so: str) -> None:
+    """Return if *scope* is everything or one of *subjects*; else raise `UnknownSubjectError`, which adds *so*."""
+    if scope != EVERYTHING and scope not in subjects:
+        raise UnknownSubjectError(scope, sorted(subjects), so=so)
+
+
+NOTHING_STOPPED: Final = "Nothing was stopped; to stop everything, throw the kill switch without naming a subject."
+_NOTHING_SWITCHED: Final = "Nothing was changed; to switch the mode of everything, name no subject."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A change of mode that is asked for."""
+
+    mode: SafetyMode
+    scope: str
+    reason: str
+    by: Caller
+    person: str
+
+
 class SafetyController:
-    """Reads and changes the stored mode; throws the kill switch."""
+    """Reads and changes the stored mode; throws the kill switch.
+
+    What can be stopped is everything, or one of *subjects*; lifting a stop takes *lift_people* different people.
+    """
 
     def __init__(
         self,
@@ -144,6 +200,8 @@ class SafetyController:
         auditor: ActionAuditor,
         clock: Clock,
         publisher: Publisher,
+        subjects: Collection[str],
+        lift_people: int = 1,
     ) -> None:
         self._store = store
         self._kill_files = kill_files
@@ -152,70 +210,94 @@ class SafetyController:
         self._auditor = auditor
         self._clock = clock
         self._publisher = publisher
+        self._subjects = subjects
+        self._lift_people = lift_people
 
     async def control(self, scope: str = EVERYTHING) -> Control:
         """Return what holds for *scope* now; observe where it cannot be read, or where a kill file lies."""
         control = await self._store.read(lambda reader: effective(reader, scope))
-        held = self._kill_files.present()
+        held = self._kill_files.present(scope)
         if held and control.mode is SafetyMode.EXECUTE:
             return replace(control, mode=SafetyMode.OBSERVE, reason=f"this host is held back by {held[0]}")
         return control
 
-    async def set_mode(
-        self, mode: SafetyMode, *, by: Caller, reason: str = "", scope: str = EVERYTHING
-    ) -> tuple[Control, int]:
-        """Switch the mode; to observe cancels everything pending. Return the new row and how many were cancelled.
+    async def set_mode(self, mode: SafetyMode, *, by: Caller, reason: str = "", scope: str = EVERYTHING) -> Switched:
+        """Switch the mode; to observe cancels everything pending.
 
         Execute where the mode is execute already changes nothing, unless a kill file lies here: what was approved
         before that kill is then cancelled.
 
-        Setting execute needs a reason; set for everything, it removes this host's kill files once it is committed.
+        Setting execute needs a reason, and as many different people as the controller was told; what all but the last
+        of them want is only recorded. Once it is committed it removes this host's kill files for the same scope.
 
         Raises:
-            NotAuthorizedError, BadRequestError
+            UnknownSubjectError, NotAuthorizedError, BadRequestError
             StorageError: it was not recorded; or it was, and a kill file cannot be removed, as the text then says
         """
-        reason = _checked_reason(reason, needed_for="`mode execute`" if mode is SafetyMode.EXECUTE else None)
-        await self._require(by, Verb.SET_MODE if mode is SafetyMode.EXECUTE else Verb.KILL, scope)
-        files = self._kill_files.present()
-        control = await self._store.write(
-            lambda tx: self._change(tx, mode, by=by, reason=reason, scope=scope, held=bool(files)), urgent=True
-        )
-        problem = self._lift(files) if mode is SafetyMode.EXECUTE and scope == EVERYTHING else ""
+        executes = mode is SafetyMode.EXECUTE
+        require_known(scope, self._subjects, so=_NOTHING_SWITCHED if executes else NOTHING_STOPPED)
+        reason = _checked_reason(reason, needed_for="`mode execute`" if executes else None)
+        person = await self._require(by, Verb.SET_MODE if executes else Verb.KILL, scope)
+        order = _Order(mode=mode, scope=scope, reason=reason, by=by, person=person)
+        files = self._files_of(scope)
+        switched = await self._store.write(lambda tx: self._change(tx, order, held=bool(files)), urgent=True)
+        problem = self._lift(files) if executes and not switched.waits else ""
         cancelled = await self.sweep_stopped()
         self._publisher.changed()
         if problem:
             raise StorageError(f"The mode is execute. {problem}")
-        return control, cancelled
+        return replace(switched, cancelled=cancelled)
 
-    async def kill_switch(self, *, by: Caller, reason: str, scope: str = EVERYTHING) -> Stopped:
+    async def kill_switch(self, *, by: Caller, reason: str = "", scope: str = EVERYTHING) -> Stopped:
         """Stop everything at once: first on this host by a file, then for every process by a new epoch.
 
         When it returns with `recorded`, no effect begins any more that is not in `in_flight`.
 
         Raises:
-            NotAuthorizedError
+            UnknownSubjectError, NotAuthorizedError: nothing was stopped
             StorageError: neither the kill file nor the database could be written; nothing was stopped
         """
+        require_known(scope, self._subjects, so=NOTHING_STOPPED)
         reason = said(reason)  # cut where it is too long: nothing in a reason may keep anybody from stopping
         await self._require(by, Verb.KILL, scope)
-        file = self._drop_kill_file()
+        file = self._drop_kill_file(scope)
         try:
-            in_flight = await self._store.write(
-                lambda tx: self._kill(tx, by=by, reason=reason, scope=scope), urgent=True
-            )
+            stopped = await self._store.write(lambda tx: self._kill(tx, by=by, reason=reason, scope=scope), urgent=True)
         except StorageError as error:
             if file is not None and file not in self._kill_files.present():
-                file = self._drop_kill_file()  # somebody set execute in between
+                file = self._drop_kill_file(scope)  # somebody set execute in between
             if file is None:
                 raise
             log.exception("the kill switch could not be recorded; %s stays", file)
-            return Stopped(recorded=False, cancelled=0, in_flight=(), problem=str(error))
+            return Stopped(recorded=False, scope=scope, cancelled=0, in_flight=(), problem=str(error))
         problem = "" if file is None else self._lift([file])
         self._publisher.changed()
-        stopped = await self._cancel_backlog(in_flight)
+        stopped = await self._cancel_backlog(stopped)
         await self._have_it_witnessed()
         return replace(stopped, problem=f"{stopped.problem} {problem}".strip())
+
+    async def explain_stop(self, seq: int, *, by: Caller, reason: str) -> None:
+        """Write down why somebody stopped without giving a reason; the channel's announcement then shows it.
+
+        Whoever may stop may explain. Of several explanations the newest is shown.
+
+        Args:
+            seq: the line of the audit log that records the stop, as in `Stopped`.
+            by: who explains.
+            reason: cut where it is too long.
+
+        Raises:
+            NotFoundError: that line records no stop
+            ConflictError: a reason was given with the stop
+            BadRequestError, NotAuthorizedError, StorageError
+        """
+        reason = said(reason)
+        if not reason:
+            raise BadRequestError("No reason was given, so nothing was written down. What was stopped stays stopped.")
+        stop = _without_reason(await self._store.read(lambda reader: reader.audit_event(seq)), seq)
+        await self._require(by, Verb.KILL, str(stop.data["scope"]))
+        await self._store.write(lambda tx: self._explain(tx, stop, by=by, reason=reason), urgent=True)
+        self._publisher.changed()
 
     async def sweep_stopped(self) -> int:
         """Cancel what is still pending from before the last stop, in batches; return how many."""
@@ -225,12 +307,18 @@ class SafetyController:
             self._publisher.changed()
         return total
 
-    def _drop_kill_file(self) -> str | None:
+    def _drop_kill_file(self, scope: str) -> str | None:
         try:
-            return self._kill_files.drop()
+            return self._kill_files.drop(scope)
         except OSError:
             log.exception("no kill file could be written; the database has to do")
             return None
+
+    def _files_of(self, scope: str) -> list[str]:
+        """Return the kill files that lifting the stop of *scope* removes: not those that hold everything back too."""
+        files = self._kill_files.present(scope)
+        others = () if scope == EVERYTHING else self._kill_files.present(EVERYTHING)
+        return [file for file in files if file not in others]
 
     def _lift(self, files: Collection[str]) -> str:
         """Remove these kill files; return what to tell people if one stays."""
@@ -244,13 +332,12 @@ class SafetyController:
             )
         return ""
 
-    async def _cancel_backlog(self, in_flight: tuple[ActionProposal, ...]) -> Stopped:
+    async def _cancel_backlog(self, stopped: Stopped) -> Stopped:
         try:
-            cancelled = await self.sweep_stopped()
+            return replace(stopped, cancelled=await self.sweep_stopped())
         except StorageError as error:
             problem = f"{error} What was pending cannot run any more; `operator run` finishes cancelling it."
-            return Stopped(recorded=True, cancelled=0, in_flight=in_flight, problem=problem)
-        return Stopped(recorded=True, cancelled=cancelled, in_flight=in_flight)
+            return replace(stopped, problem=problem)
 
     async def _have_it_witnessed(self) -> None:
         try:
@@ -258,7 +345,8 @@ class SafetyController:
         except (StorageError, OSError):
             log.exception("the kill is recorded, but no witness could be given the audit log's head")
 
-    async def _require(self, by: Caller, verb: Verb, scope: str) -> None:
+    async def _require(self, by: Caller, verb: Verb, scope: str) -> str:
+        """Return the person behind the actor, if they may; else write that down and raise `NotAuthorizedError`."""
         standing = await self._directory.standing(by.actor)
         subject = None if scope == EVERYTHING else scope
         decision = self._policy.authorize(by.actor, verb, None, standing, via=by.via, subject=subject)
@@ -269,29 +357,63 @@ class SafetyController:
                 )
             )
             raise NotAuthorizedError(decision.reason)
+        return decision.person
 
-    def _change(self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str, held: bool) -> Control:
-        overall = tx.lock_control(EVERYTHING)
-        current = overall if scope == EVERYTHING else tx.lock_control(scope)
-        if mode is SafetyMode.EXECUTE and current.mode is SafetyMode.EXECUTE and not held:
-            return current
-        control = self._turn(tx, mode, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.MODE_OBSERVE)
-        announce(tx, "mode_change", control, by)
-        return control
+    def _change(self, tx: Transaction, order: _Order, *, held: bool) -> Switched:
+        current = _locked(tx, order.scope)
+        need = 1
+        people: tuple[str, ...] = (order.person,)
+        if order.mode is SafetyMode.EXECUTE:
+            if current.mode is SafetyMode.EXECUTE and not held:
+                return Switched(control=current, decides=effective(tx, order.scope))
+            need, people = self._lift_people, self._wanted_by(tx, order)
+        if len(people) < need:
+            return Switched(control=current, decides=effective(tx, order.scope), have=len(people), need=need)
+        control = self._turn(
+            tx,
+            order.mode,
+            by=order.by,
+            reason=order.reason,
+            scope=order.scope,
+            stopped_as=ReasonCode.MODE_OBSERVE,
+        )
+        announce(tx, "mode_change", control, order.by, **({"people": list(people)} if need > 1 else {}))
+        return Switched(control=control, decides=effective(tx, order.scope), have=len(people), need=need)
 
-    def _kill(self, tx: Transaction, *, by: Caller, reason: str, scope: str) -> tuple[ActionProposal, ...]:
+    def _wanted_by(self, tx: Transaction, order: _Order) -> tuple[str, ...]:
+        wish = Lift(
+            scope=order.scope,
+            epoch=combined_epoch(tx, order.scope),
+            person=order.person,
+            actor=str(order.by.actor),
+            at=self._clock.now(),
+            reason=order.reason,
+        )
+        return people_for(tx, wish, by=order.by, need=self._lift_people)
+
+    def _kill(self, tx: Transaction, *, by: Caller, reason: str, scope: str) -> Stopped:
         control = self._turn(
             tx, SafetyMode.OBSERVE, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.KILL_SWITCH
         )
         in_flight = tuple(_all_in_flight(tx, scope))
-        announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
-        return in_flight
+        seq = announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
+        return Stopped(recorded=True, scope=scope, seq=seq, cancelled=0, in_flight=in_flight)
+
+    def _explain(self, tx: Transaction, stop: AuditEvent, *, by: Caller, reason: str) -> None:
+        at, scope = self._clock.now(), str(stop.data["scope"])
+        data: dict[str, Json] = {"of": stop.seq, "scope": scope, "reason": reason}
+        control = _locked(tx, scope)
+        if control.epoch == stop.data["epoch"]:  # nobody has changed the mode since
+            explained = replace(control, reason=reason)
+            tx.set_control(explained)
+            data |= {**_told(explained), "changed_by": explained.changed_by}
+        seq = note(tx, EXPLAINED, by=by, at=at, data=data)
+        tx.enqueue(OutboxKind.ANNOUNCEMENT, str(stop.seq), at=at, payload={EXPLAINED: seq})
 
     def _turn(
         self, tx: Transaction, mode: SafetyMode, *, by: Caller, reason: str, scope: str, stopped_as: ReasonCode
     ) -> Control:
-        overall = tx.lock_control(EVERYTHING)
-        before = overall if scope == EVERYTHING else tx.lock_control(scope)
+        before = _locked(tx, scope)
         control = Control(
             scope=scope,
             mode=mode,
@@ -313,13 +435,14 @@ class SafetyController:
         return len(batch)
 
 
-def announce(tx: Transaction, event: str, control: Control, by: Caller, **more: Json) -> None:
-    """Write down that the mode is now as *control* says, and have the channel told."""
+def announce(tx: Transaction, event: str, control: Control, by: Caller, **more: Json) -> int:
+    """Write down that the mode is now as *control* says, and have the channel told; return the line's `seq`."""
     at = control.changed_at
     if at is None:
         raise ValueError("only a change is announced, and a change has a time")
     seq = note(tx, event, by=by, at=at, data={**_told(control), **more})
     tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=at)
+    return seq
 
 
 def introduce(scope: str, clock: Clock) -> Callable[[Transaction], None]:
@@ -377,6 +500,19 @@ def _checked_reason(reason: str, *, needed_for: str | None) -> str:
     if len(reason) > MAX_REASON:
         raise BadRequestError(f"The reason is too long: {len(reason)} characters, at most {MAX_REASON} fit.")
     return said(reason)
+
+
+def _locked(tx: Transaction, scope: str) -> Control:
+    overall = tx.lock_control(EVERYTHING)
+    return overall if scope == EVERYTHING else tx.lock_control(scope)
+
+
+def _without_reason(event: AuditEvent | None, seq: int) -> AuditEvent:
+    if event is None or event.event not in _STOPS or event.data.get("mode") != SafetyMode.OBSERVE.value:
+        raise NotFoundError(f"Line {seq} of the audit log records no stop. `operator audit list` shows what there is.")
+    if event.data["reason"]:
+        raise ConflictError(f"A reason was given with that stop: {event.data['reason']}. Nothing was changed.")
+    return event
 
 
 def _all_in_flight(reader: Reader, scope: str) -> list[ActionProposal]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from actions.auditor import ActionAuditor
 from actions.limits import Limits
-from actions.models import Checkpoint, SafetyMode
+from actions.models import EVERYTHING, Checkpoint, SafetyMode
 from actions.policy import ConfiguredPolicy
 from actions.ports import Directory, KillFiles, Publisher, Store
 from actions.safety import SafetyController
@@ -32,13 +32,13 @@ class Ceiling:
     def __init__(self, files: KillFiles) -> None:
         self._files = files
 
-    def drop(self) -> str:
+    def drop(self, scope: str = EVERYTHING) -> str:
         """See `KillFiles.drop`."""
-        return self._files.drop()
+        return self._files.drop(scope)
 
-    def present(self) -> Sequence[str]:
+    def present(self, scope: str | None = None) -> Sequence[str]:
         """See `KillFiles.present`."""
-        return [self.NAME, *self._files.present()]
+        return [self.NAME, *self._files.present(scope)]
 
     def remove(self, names: Collection[str]) -> None:
         """See `KillFiles.remove`."""
@@ -90,8 +90,15 @@ def build_auditor(settings: Settings, store: Store) -> ActionAuditor:
     return ActionAuditor(store=store, witness=WitnessFile(witness_path(settings)), clock=SystemClock())
 
 
-def build_safety(settings: Settings, store: Store, *, directory: Directory, publisher: Publisher) -> SafetyController:
-    """Return the controller of the mode; it needs neither subjects nor Slack."""
+def build_safety(
+    settings: Settings,
+    store: Store,
+    *,
+    directory: Directory,
+    publisher: Publisher,
+    subjects: Collection[str] | None = None,
+) -> SafetyController:
+    """Return the controller of the mode; it needs the names of the subjects, by default those configured, no more."""
     return SafetyController(
         store=store,
         kill_files=build_kill_files(settings),
@@ -100,6 +107,8 @@ def build_safety(settings: Settings, store: Store, *, directory: Directory, publ
         auditor=build_auditor(settings, store),
         clock=SystemClock(),
         publisher=publisher,
+        subjects=settings.subjects.keys() if subjects is None else subjects,
+        lift_people=settings.limits.lift_people,
     )
 
 

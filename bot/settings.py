@@ -355,6 +355,13 @@ class Limits(_Section):
         description="how long running actions may finish at shutdown, more than 0",
         examples=['"20s"'],
     )
+    lift_people: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="how many different people must ask for mode execute within 10 minutes, from 1 to 5",
+        examples=["2"],
+    )
     diagnoses_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="how many diagnoses HTTP takes in per minute", examples=["120"]
     )

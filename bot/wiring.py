@@ -124,7 +124,7 @@ async def assembled(
         timing=_timing(settings),
     )
     auditor = build_auditor(settings, store)
-    safety = build_safety(settings, store, directory=directory, publisher=publisher)
+    safety = build_safety(settings, store, directory=directory, publisher=publisher, subjects=subjects.keys())
     return Parts(
         settings=settings,
         clock=clock,

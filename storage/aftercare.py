@@ -26,10 +26,10 @@ _LIFTS_OF: Final = (
     .where(LIFTS.c.scope == bindparam("of_scope"), LIFTS.c.epoch == bindparam("of_epoch"))
     .order_by(LIFTS.c.at, LIFTS.c.person)
 )
-_INSERT_LIFT: Final = (
-    upsert(LIFTS)
-    .on_conflict_do_nothing(index_elements=[LIFTS.c.scope, LIFTS.c.epoch, LIFTS.c.person])
-    .returning(LIFTS.c.person)
+_PUT_LIFT: Final = upsert(LIFTS)
+_SAVE_LIFT: Final = _PUT_LIFT.on_conflict_do_update(
+    index_elements=[LIFTS.c.scope, LIFTS.c.epoch, LIFTS.c.person],
+    set_={name: _PUT_LIFT.excluded[name] for name in ("actor", "at", "reason")},
 )
 _REMINDER_OF: Final = select(REMINDERS).where(REMINDERS.c.proposal_id == bindparam("wanted"))
 _REMINDERS_DUE: Final = (
@@ -79,9 +79,9 @@ class AftercareWrites(AftercareReads):
         """See `actions.ports.Transaction.save_review`."""
         self._tell(_SAVE_REVIEW, {name: getattr(review, name) for name in _REVIEW})
 
-    def insert_lift(self, lift: Lift) -> bool:
-        """See `actions.ports.Transaction.insert_lift`."""
-        return self._count(_INSERT_LIFT, {name: getattr(lift, name) for name in _LIFT}) == 1
+    def save_lift(self, lift: Lift) -> None:
+        """See `actions.ports.Transaction.save_lift`."""
+        self._tell(_SAVE_LIFT, {name: getattr(lift, name) for name in _LIFT})
 
     def save_reminder(self, reminder: Reminder) -> None:
         """See `actions.ports.Transaction.save_reminder`."""

@@ -8,11 +8,12 @@ import orjson
 
 from actions.lifecycle import STATUS_EVENTS, replay
 from actions.models import ActionStatus, Checkpoint
+from actions.safety import EXPLAINED
 from storage.chain import GENESIS, link
 from storage.columns import json_text
 from storage.problems import Problems
 
-CONTROL_EVENTS: Final = frozenset({"mode_change", "kill_switch"})
+CONTROL_EVENTS: Final = frozenset({"mode_change", "kill_switch", EXPLAINED})
 _APPROVALS: Final = frozenset({"approval", "approved"})
 
 Line = tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any]
@@ -99,15 +100,18 @@ class Trail:
     def _remember(self, line: Line) -> None:
         seq, _, proposal_id, event, actor, *_ = line
         try:
-            if event in CONTROL_EVENTS:
-                data = orjson.loads(line[6])
-                self.controls[data["scope"]] = ControlTrail(seq=seq, actor=actor, data=data)
+            if event in CONTROL_EVENTS and proposal_id is None:
+                self._turn(seq, actor, orjson.loads(line[6]))
             elif event in STATUS_EVENTS:
                 self._step(self.proposals.setdefault(proposal_id, ProposalTrail()), line)
             elif proposal_id not in self.proposals:
                 self._problems.add(f"Line {seq} ({event}) is about proposal {proposal_id}, which was never proposed.")
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             self._problems.add(f"Line {seq} ({event}) cannot be understood: {_reason(error)}.")
+
+    def _turn(self, seq: Any, actor: Any, data: Mapping[str, Any]) -> None:
+        if "epoch" in data:  # an explanation of a stop that is over changes no row
+            self.controls[data["scope"]] = ControlTrail(seq=seq, actor=data.get("changed_by", actor), data=data)
 
     def _step(self, trail: ProposalTrail, line: Line) -> None:
         seq, at, proposal_id, event, actor, via, text, *_ = line

@@ -344,8 +344,8 @@ class MemoryTransaction(MemoryReader):
         self._require(review.proposal_id in self._tables.proposals)
         self._tables.reviews[review.proposal_id] = review
 
-    def insert_lift(self, lift: Lift) -> bool:
-        return self._tables.lifted.setdefault((lift.scope, lift.epoch, lift.person), lift) is lift
+    def save_lift(self, lift: Lift) -> None:
+        self._tables.lifted[lift.scope, lift.epoch, lift.person] = lift
 
     def save_reminder(self, reminder: Reminder) -> None:
         self._require(reminder.proposal_id in self._tables.proposals)

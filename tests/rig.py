@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -172,8 +172,12 @@ class Rig:
         owner: str = "host/1/a",
         timing: Timing | None = None,
         target: Target | None = None,
+        subject: str = "rack",
+        subjects: Collection[str] = ("rack", "shelf"),
+        lift_people: int = 1,
     ) -> None:
         self.store = store
+        self.subject = subject
         self.clock = clock
         self.kill_files = kill_files
         self.target = target or Target()
@@ -203,6 +207,8 @@ class Rig:
             auditor=self.auditor,
             clock=clock,
             publisher=self.publisher,
+            subjects=subjects,
+            lift_people=lift_people,
         )
         self.sweeper = Sweeper(
             store=store, safety=self.safety, executor=self.executor, clock=clock, publisher=self.publisher
@@ -223,7 +229,7 @@ class Rig:
 
     async def start(self, *, execute: bool = True) -> "Rig":
         """Introduce the subject and, unless told otherwise, switch to execute."""
-        await self.store.write(introduce("rack", self.clock))
+        await self.store.write(introduce(self.subject, self.clock))
         if execute:
             await self.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
         return self
@@ -233,13 +239,13 @@ class Rig:
     ) -> int:
         """Propose, and validate, an action on *item*; return the proposal's id."""
         recommendation = ActionRecommendation(
-            action_name=f"rack.{action}",
+            action_name=f"{self.subject}.{action}",
             parameters={"item": item, "mark": mark},
             reason="because",
             expected_outcome="touched",
         )
         proposal = await self.executor.propose_action(
-            Proposition(recommendation=recommendation, source_key=f"{action}:{item}:{mark}", by=by)
+            Proposition(recommendation=recommendation, source_key=f"{self.subject}:{action}:{item}:{mark}", by=by)
         )
         if validate:
             await self.executor.validate_proposal(proposal.id)
@@ -253,7 +259,7 @@ class Rig:
 
     def _define(self, name: str, risk: Risk) -> ActionDefinition[Touch]:
         return define(
-            subject="rack",
+            subject=self.subject,
             execute=getattr(self.target, name),
             preview=self.target.preview,
             verify=self.target.verify,
@@ -271,13 +277,13 @@ class MemoryKillFiles:
         self.names: set[str] = set()
         self.dropped = 0
 
-    def drop(self) -> str:
+    def drop(self, scope: str = "*") -> str:
         self.dropped += 1
-        self.names.add(name := f"kill-{self.dropped}")
+        self.names.add(name := f"kill-{self.dropped}{'' if scope == '*' else f'@{scope}'}")
         return name
 
-    def present(self) -> list[str]:
-        return sorted(self.names)
+    def present(self, scope: str | None = None) -> list[str]:
+        return sorted(name for name in self.names if scope is None or name.partition("@")[2] in {"", scope})
 
     def remove(self, names: object) -> None:
         assert isinstance(names, list | tuple | set)

@@ -49,13 +49,13 @@ async def mode(wanted: str | None, *, reason: str, subject: str | None, as_json:
     if wanted.lower() not in {one.value for one in SafetyMode}:
         raise typer.BadParameter(f"the mode is observe or execute, not {wanted!r}")
     async with _safety(settings) as safety:
-        control, cancelled = await safety.set_mode(
+        switched = await safety.set_mode(
             SafetyMode(wanted.lower()), by=caller(os.environ), reason=reason, scope=_scope(settings, subject)
         )
     if as_json:
-        print_json({"control": _control_json(control), "cancelled": cancelled})
+        print_json({"control": _control_json(switched.control), "cancelled": switched.cancelled})
     else:
-        _tell_mode(control, cancelled)
+        _tell_mode(switched.control, switched.cancelled)
     for held in build_kill_files(settings).present():
         note(f"this host is still held back by {held}")
     return 0

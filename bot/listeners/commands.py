@@ -77,10 +77,10 @@ class Commands:
             reason = reason[:MAX_REASON]  # a stop is not refused for its words
         else:
             await self._require_first_time(call)
-        control, cancelled = await self._safety.set_mode(mode, by=call.caller, reason=reason)
-        if control.mode is SafetyMode.EXECUTE:
+        switched = await self._safety.set_mode(mode, by=call.caller, reason=reason)
+        if switched.control.mode is SafetyMode.EXECUTE:
             return notice("The mode is execute. What is wrong is observed anew and proposed with buttons.")
-        return notice(f"The mode is observe. Pending actions cancelled: {cancelled}. Nothing new runs.")
+        return notice(f"The mode is observe. Pending actions cancelled: {switched.cancelled}. Nothing new runs.")
 
     async def kill_switch(self, call: CommandCall) -> Message:
         """Stop everything at once."""

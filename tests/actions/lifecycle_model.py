@@ -196,7 +196,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert stopped.cancelled == self.stand_down(), "the kill cancelled something else"
 
     def observe(self, _: int, __: int) -> None:
-        cancelled = self.run(self.rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN))[1]
+        cancelled = self.run(self.rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)).cancelled
         assert cancelled == self.stand_down()
 
     def execute(self, _: int, __: int) -> None:

@@ -50,7 +50,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "the kill file is not looked at": Mutant(
         "actions.safety",
-        "    held = kill_files.present()\n    if held:\n        return KilledError",
+        "    held = kill_files.present(proposal.subject)\n    if held:\n        return KilledError",
         "    held = []\n    if held:\n        return KilledError",
         "tests/actions/test_safety.py::TestWhenTheDatabaseFails::test_the_file_stays_and_no_claim_passes_it[memory]",
     ),
@@ -63,7 +63,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "the kill file comes after the database": Mutant(
         "actions.safety",
-        "        file = self._drop_kill_file()\n        try:",
+        "        file = self._drop_kill_file(scope)\n        try:",
         "        file = None\n        try:",
         "tests/actions/test_safety.py::TestTheKillSwitch::"
         "test_the_file_lies_there_before_the_database_is_asked_and_goes_after_the_commit[memory]",

@@ -24,7 +24,7 @@ from actions.errors import (
 )
 from actions.executor import Proposition
 from actions.lifecycle import COMPLETE
-from actions.models import Actor, ActorKind, Caller, Risk, SafetyMode, Seen, Verb, Via
+from actions.models import Actor, ActorKind, Caller, ReasonCode, Risk, SafetyMode, Seen, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
 from actions.ports import OutboxKind
 from actions.registry import ActionDefinition, ActionRegistry, define
@@ -212,7 +212,14 @@ class TestTimeAndEpochs:
         await rig.store.write(lambda tx: rig.safety._kill(tx, by=BO, reason="stop", scope="*"))
         if again:
             await rig.store.write(
-                lambda tx: rig.safety._change(tx, SafetyMode.EXECUTE, by=BO, reason="go on", scope="*", held=False)
+                lambda tx: rig.safety._turn(
+                    tx,
+                    SafetyMode.EXECUTE,
+                    by=BO,
+                    reason="go on",
+                    scope="*",
+                    stopped_as=ReasonCode.MODE_OBSERVE,
+                )
             )
 
         with pytest.raises(KilledError):

@@ -13,13 +13,23 @@ from typing import TypeVar
 import pytest
 
 from actions.auditor import ActionAuditor
-from actions.errors import BadRequestError, KilledError, NotAuthorizedError, ObserveOnlyError, StorageError
+from actions.errors import (
+    BadRequestError,
+    ConflictError,
+    KilledError,
+    NotAuthorizedError,
+    NotFoundError,
+    ObserveOnlyError,
+    StorageError,
+    UnknownSubjectError,
+)
 from actions.models import EVERYTHING, Actor, Caller, Checkpoint, Control, ReasonCode, SafetyMode, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, Clause, ConfiguredPolicy, Grants, Person, Scope
 from actions.ports import OutboxKind, Reader, Store, Transaction
 from actions.safety import SafetyController, effective, introduce
+from storage.audit_verify import verify
 from storage.store import SqlStore
-from tests.actions.parts import Faulty, audit, outbox, require_sound, status, stored
+from tests.actions.parts import Faulty, audit, delivered, outbox, require_sound, status, stored
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, ANN_CLI, BO, CY, POLICY, MemoryKillFiles, Rig
@@ -36,6 +46,7 @@ def safety_over(rig: Rig, **over: object) -> SafetyController:
         "auditor": rig.auditor,
         "clock": rig.clock,
         "publisher": rig.publisher,
+        "subjects": ("rack", "shelf"),
     }
     return SafetyController(**{**given, **over})  # type: ignore[arg-type]  # the parts of the rig, some replaced
 
@@ -68,10 +79,10 @@ class Watched:
 class NoDirectory:
     """Kill files in a directory that cannot be written."""
 
-    def drop(self) -> str:
-        raise OSError(30, "Read-only file system")
+    def drop(self, scope: str = EVERYTHING) -> str:
+        raise OSError(30, "Read-only file system", scope)
 
-    def present(self) -> Sequence[str]:
+    def present(self, scope: str | None = None) -> Sequence[str]:  # noqa: ARG002 - the signature of kill files
         return []
 
     def remove(self, names: Collection[str]) -> None:
@@ -97,6 +108,15 @@ class TestTheKillSwitch:
         assert watched.seen[1:] == [[]] * len(watched.seen[1:])
         assert stopped.recorded
         assert rig.kill_files.present() == []
+
+    async def test_stopping_one_subject_holds_back_no_other_even_for_a_moment(self, rig: Rig) -> None:
+        files = rig.kill_files
+        watched = Watched(rig.store, lambda: (files.present("rack"), files.present("shelf")))
+
+        await safety_over(rig, store=watched).kill_switch(by=BO, reason="stop", scope="rack")
+
+        assert watched.seen[0] == (["kill-1@rack"], [])
+        assert files.present() == []
 
     async def test_everything_pending_is_cancelled_and_nothing_runs(self, rig: Rig) -> None:
         proposed = await rig.propose("a", validate=False)
@@ -201,6 +221,137 @@ class TestTheKillSwitch:
         assert kept.seq > kill.seq
 
 
+class TestASubjectThatIsNotConfigured:
+    @pytest.mark.parametrize("scope", ["rakc", "", "RACK", "** ", "\ud800" * 200])
+    async def test_it_is_not_stopped_and_the_answer_says_what_could_be(self, rig: Rig, scope: str) -> None:
+        waiting, before = await rig.propose("a"), await audit(rig.store)
+
+        with pytest.raises(UnknownSubjectError) as refused:
+            await rig.safety.kill_switch(by=BO, reason="stop", scope=scope)
+        with pytest.raises(UnknownSubjectError, match="Nothing was stopped"):
+            await rig.safety.set_mode(SafetyMode.OBSERVE, by=BO, scope=scope)
+
+        assert "Configured: rack, shelf. Nothing was stopped; to stop everything, throw" in str(refused.value)
+        assert len(str(refused.value)) < 1_000
+        assert rig.kill_files.drop() == "kill-1", "none was dropped before"
+        assert await audit(rig.store) == before
+        assert await status(rig.store, waiting) == "validated"
+
+    async def test_it_is_not_started_either(self, rig: Rig) -> None:
+        before = await audit(rig.store)
+
+        with pytest.raises(UnknownSubjectError, match=r"Configured: rack, shelf. Nothing was changed"):
+            await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on", scope="rakc")
+
+        assert await audit(rig.store) == before
+
+
+class TestAReasonGivenAfterwards:
+    async def test_it_is_written_down_with_the_stop_and_shown(self, rig: Rig) -> None:
+        seq = await killed(rig)
+        await delivered(rig)
+
+        await rig.safety.explain_stop(seq, by=ANN, reason="  wrong\n cluster ")
+
+        line = (await audit(rig.store))[-1]
+        assert (line.event, line.actor, line.data["of"]) == ("explained", "slack:T1/UANN", seq)
+        now = await control(rig)
+        assert (now.reason, now.changed_by, now.mode) == ("wrong cluster", "slack:T1/UBO", SafetyMode.OBSERVE)
+        (item,) = await outbox(rig, OutboxKind.ANNOUNCEMENT)
+        assert (item.ref, item.payload) == (str(seq), {"explained": line.seq})
+
+    async def test_once_the_mode_has_changed_it_is_written_down_and_no_more(self, rig: Rig) -> None:
+        seq = await killed(rig)
+        await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
+        before = await control(rig)
+
+        await rig.safety.explain_stop(seq, by=BO, reason="wrong cluster")
+
+        assert await control(rig) == before
+        assert (await audit(rig.store))[-1].data == {"of": seq, "scope": "*", "reason": "wrong cluster"}
+
+    async def test_a_stop_of_one_subject_is_explained_as_that(self, rig: Rig) -> None:
+        seq = await killed(rig, scope="rack")
+
+        await rig.safety.explain_stop(seq, by=BO, reason="x" * 600)
+
+        assert (await control(rig, "rack")).reason == "x" * 499 + "…"
+        assert (await control(rig)).reason == "test"
+
+    async def test_the_newest_explanation_is_the_one_that_is_shown(self, rig: Rig) -> None:
+        seq = await killed(rig)
+        for reason in ("wrong cluster", "no: wrong disk"):
+            await rig.safety.explain_stop(seq, by=BO, reason=reason)
+
+        assert (await control(rig)).reason == "no: wrong disk"
+        assert (await outbox(rig, OutboxKind.ANNOUNCEMENT))[-1].payload == {
+            "explained": (await audit(rig.store))[-1].seq
+        }
+
+    async def test_mode_observe_without_a_reason_can_be_explained_too(self, rig: Rig) -> None:
+        await rig.safety.set_mode(SafetyMode.OBSERVE, by=BO)
+        seq = next(event.seq for event in reversed(await audit(rig.store)) if event.event == "mode_change")
+
+        await rig.safety.explain_stop(seq, by=BO, reason="a deploy")
+
+        assert (await control(rig)).reason == "a deploy"
+
+    @pytest.mark.parametrize("scope", [EVERYTHING, "rack"])
+    async def test_whoever_may_not_stop_explains_nothing(self, rig: Rig, scope: str) -> None:
+        seq = await killed(rig, scope=scope)
+
+        with pytest.raises(NotAuthorizedError):
+            await rig.safety.explain_stop(seq, by=CY, reason="because")
+
+        assert (await control(rig, scope)).reason == ""
+        assert (await audit(rig.store))[-1].event == "denied"
+
+    async def test_what_has_a_reason_and_what_is_no_stop_is_not_explained(self, rig: Rig) -> None:
+        given = (await rig.safety.kill_switch(by=BO, reason="wrong cluster")).seq
+        await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
+        lines = await audit(rig.store)
+        before = len(lines)
+        started, other = lines[-1].seq, next(event.seq for event in lines if event.event == "checkpoint")
+        assert given is not None
+
+        with pytest.raises(ConflictError, match="A reason was given with that stop: wrong cluster"):
+            await rig.safety.explain_stop(given, by=BO, reason="because")
+        for seq in (started, other, 0, 10_000):
+            with pytest.raises(NotFoundError, match="records no stop"):
+                await rig.safety.explain_stop(seq, by=BO, reason="because")
+        with pytest.raises(BadRequestError, match="stays stopped"):
+            await rig.safety.explain_stop(given, by=BO, reason=" \n")
+
+        assert len(await audit(rig.store)) == before
+
+    async def test_the_log_and_the_mode_agree_afterwards(
+        self, sql_store: SqlStore, path: Path, clock: FixedClock
+    ) -> None:
+        rig = await Rig(sql_store, MemoryKillFiles(), clock).start()
+        first = await killed(rig)
+        await rig.safety.explain_stop(first, by=ANN, reason="wrong cluster")
+        second = await killed(rig, scope="rack")
+        await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on", scope="rack")
+        await rig.safety.explain_stop(second, by=ANN, reason="wrong rack")
+
+        assert await problems(path, rig) == ()
+        wreck(path, "UPDATE control SET reason = 'right cluster' WHERE scope = '*'")
+        (problem,) = await problems(path, rig)
+        assert "The control row of '*' was edited" in problem
+
+
+async def problems(path: Path, rig: Rig) -> tuple[str, ...]:
+    """What `audit verify` finds."""
+    return (await asyncio.to_thread(verify, f"sqlite:///{path}", rig.witness.kept)).problems
+
+
+async def killed(rig: Rig, *, scope: str = EVERYTHING) -> int:
+    """Stop without a reason; return the line that records it."""
+    stopped = await rig.safety.kill_switch(by=BO, scope=scope)
+    assert stopped.seq is not None
+    return stopped.seq
+
+
 class TestWhenTheDatabaseFails:
     async def test_the_file_stays_and_no_claim_passes_it(self, rig: Rig) -> None:
         waiting, approved = await rig.propose("a"), await rig.approved("b")
@@ -226,9 +377,9 @@ class TestWhenTheDatabaseFails:
         broken.restart(all_of_them=True)
         await safety_over(rig, store=broken).kill_switch(by=BO, reason="stop")
 
-        set_to, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
+        switched = await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="go on")
 
-        assert (set_to.mode, cancelled) == (SafetyMode.EXECUTE, 1)
+        assert (switched.control.mode, switched.cancelled) == (SafetyMode.EXECUTE, 1)
         assert rig.kill_files.present() == []
         assert (await status(rig.store, approved)).startswith("cancelled")
 
@@ -324,9 +475,9 @@ class TestTheMode:
             with pytest.raises(BadRequestError, match="needs a reason"):
                 await rig.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason=blank)
 
-        set_to, _ = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
+        switched = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
 
-        assert set_to.mode is SafetyMode.OBSERVE
+        assert switched.control.mode is SafetyMode.OBSERVE
 
     async def test_a_reason_is_at_most_as_long_as_an_announcement_can_be(self, rig: Rig) -> None:
         before = await control(rig)
@@ -355,9 +506,9 @@ class TestTheMode:
     async def test_execute_in_execute_leaves_everything_as_it_is(self, rig: Rig) -> None:
         waiting, before = await rig.propose("a"), await control(rig)
 
-        now, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="to be sure")
+        switched = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="to be sure")
 
-        assert (now, cancelled) == (before, 0)
+        assert (switched.control, switched.cancelled) == (before, 0)
         assert await status(rig.store, waiting) == "validated"
 
     async def test_execute_after_a_kill_that_only_a_file_knows_of_cancels_what_was_approved_before_it(
@@ -366,18 +517,18 @@ class TestTheMode:
         approved = await rig.approved("a")
         rig.kill_files.drop()
 
-        _, cancelled = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
+        switched = await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
 
-        assert cancelled == 1
+        assert switched.cancelled == 1
         assert await status(rig.store, approved) == "cancelled(mode_observe)", "no kill stands in the audit log"
         assert rig.kill_files.present() == []
 
     async def test_observe_cancels_everything_pending(self, rig: Rig) -> None:
         waiting, approved = await rig.propose("a"), await rig.approved("b")
 
-        _, cancelled = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, reason="maintenance")
+        switched = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, reason="maintenance")
 
-        assert cancelled == 2
+        assert switched.cancelled == 2
         assert await status(rig.store, waiting) == "cancelled(mode_observe)"
         assert await status(rig.store, approved) == "cancelled(mode_observe)"
 
@@ -405,8 +556,8 @@ class TestTheMode:
         safety = safety_over(memory_rig, policy=ConfiguredPolicy(grants))
         await memory_rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN, scope="rack")
 
-        switched, _ = await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="mine", scope="rack")
-        assert (switched.scope, switched.changed_by) == ("rack", "slack:T1/UCY")
+        switched = await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="mine", scope="rack")
+        assert (switched.control.scope, switched.control.changed_by) == ("rack", "slack:T1/UCY")
         for scope in ("shelf", "*"):
             with pytest.raises(NotAuthorizedError):
                 await safety.set_mode(SafetyMode.EXECUTE, by=CY, reason="not mine", scope=scope)

@@ -62,9 +62,9 @@ async def test_more_than_one_batch_is_swept(clock: FixedClock) -> None:
     for number in range(BATCH + 3):
         await rig.propose(str(number), validate=False)
 
-    _, cancelled = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
+    switched = await rig.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
 
-    assert cancelled == BATCH + 3
+    assert switched.cancelled == BATCH + 3
     await require_sound(rig)
 
 

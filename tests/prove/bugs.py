@@ -173,12 +173,12 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
     "the kill file is not looked at": (
         Bug(
             module="actions.safety",
-            old="    held = kill_files.present()\n    if held:\n        return KilledError",
+            old="    held = kill_files.present(proposal.subject)\n    if held:\n        return KilledError",
             new="    held = []\n    if held:\n        return KilledError",
         ),
         Bug(
             module="actions.run",
-            old="        held = self._kill_files.present()\n",
+            old="        held = self._kill_files.present(self.claimed.subject)\n",
             new="        held: list[str] = []\n",
         ),
     ),
@@ -217,7 +217,7 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
     "kill in several transactions": (
         Bug(
             module="actions.safety",
-            old="            in_flight = await self._store.write(\n",
+            old="            stopped = await self._store.write(",
             new="""            await self._store.write(
                 lambda tx: [
                     transition(
@@ -232,16 +232,15 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
                     for one in tx.proposals(statuses=KILL.sources, limit=BATCH)
                 ]
             )
-            in_flight = await self._store.write(
-""",
+            stopped = await self._store.write(""",
         ),
     ),
     "kill file lifted before the commit": (
         Bug(
             module="actions.safety",
-            old="        file = self._drop_kill_file()\n        try:\n",
+            old="        file = self._drop_kill_file(scope)\n        try:\n",
             new=(
-                "        file = self._drop_kill_file()\n"
+                "        file = self._drop_kill_file(scope)\n"
                 "        self._kill_files.remove([file] if file else [])\n"
                 "        try:\n"
             ),

@@ -33,6 +33,33 @@ def test_a_dropped_file_is_present_until_it_is_removed(files: DirectoryKillFiles
     assert list(folder.iterdir()) == []
 
 
+def test_the_file_of_a_subject_holds_back_that_subject_alone(files: DirectoryKillFiles) -> None:
+    everything, etcd = files.drop(), files.drop("etcd")
+
+    assert files.present() == [everything, etcd]
+    assert files.present("etcd") == [everything, etcd]
+    assert files.present("db") == [everything]
+    assert files.present("*") == [everything]
+    files.remove(files.present("etcd"))
+    assert files.present() == []
+
+
+@pytest.mark.parametrize("name", ["kill-now", "kill-", "kill-@etcd", "kill-0f@", "kill-0f@Etcd", "kill-etcd@0f"])
+def test_a_file_that_names_no_subject_as_we_do_holds_everything_back(
+    files: DirectoryKillFiles, folder: Path, name: str
+) -> None:
+    (folder / name).touch()
+
+    assert files.present("db") == [name]
+
+
+@pytest.mark.parametrize("scope", ["../x", "", "a/b", "\ud800"])
+def test_no_file_is_dropped_for_what_cannot_be_a_subject(files: DirectoryKillFiles, folder: Path, scope: str) -> None:
+    with pytest.raises(ValueError, match="no name of a subject"):
+        files.drop(scope)
+    assert list(folder.iterdir()) == []
+
+
 def test_a_kill_file_is_empty_and_ours_alone(files: DirectoryKillFiles, folder: Path) -> None:
     file = folder / files.drop()
 

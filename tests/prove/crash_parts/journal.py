@@ -8,7 +8,7 @@ from typing import Any
 
 from actions.models import ActionProposal, Checkpoint, Control
 from actions.ports import Reader
-from actions.safety import Stopped
+from actions.safety import Stopped, Switched
 from tests.factories import START
 from tests.invariants import everything
 
@@ -32,8 +32,8 @@ class Journal:
         match answer:
             case ActionProposal():
                 self.add(proposals=[_row(answer)])
-            case (Control() as control, int()):
-                self.add(controls=[_control(control)])
+            case Switched():
+                self.add(controls=[_control(answer.control)])
             case Checkpoint():
                 self.add(seq=answer.seq, head=answer.head)
             case Stopped() if answer.recorded:
