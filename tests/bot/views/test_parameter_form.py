@@ -224,7 +224,8 @@ def test_what_cannot_be_taken_over_is_said() -> None:
 
 def _is_storable(value: Any) -> bool:
     written = json.dumps(value, ensure_ascii=False)
-    return len(written) < 1_000 and not re.search(rf"\\u0000|[\ud800-\udfff]|-{2**63}", written)
+    # Four of them have to fit into one input, spelled out.
+    return len(json.dumps(value)) < 700 and not re.search(rf"\\u0000|[\ud800-\udfff]|-{2**63}", written)
 
 
 _TEXTS: Final = st.text(max_size=20).filter(_is_storable) | st.sampled_from(list(filter(_is_storable, FRAGMENTS)))
