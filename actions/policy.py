@@ -11,6 +11,8 @@ from actions.ports import Decidable, Decision, Quorum, Standing
 DEFAULT_APPROVALS: Final[Mapping[Risk, int]] = {Risk.LOW: 1, Risk.MEDIUM: 1, Risk.HIGH: 2}
 GROUP: Final = "group:"
 """What stands before a group's name where people and groups are listed."""
+HTTP_ADMIN: Final = Actor(ActorKind.HTTP, "admin")
+"""Whoever holds the admin token of the HTTP interface."""
 _LOCAL_STOPS: Final = frozenset({Verb.KILL, Verb.CANCEL})
 _IN_WORDS: Final[Mapping[Verb, str]] = {
     Verb.APPROVE: "approve this",
@@ -244,6 +246,8 @@ class ConfiguredPolicy:
         via: Via,
         subject: str | None,
     ) -> _Ruling:
+        if (asker.actor, verb, via) == (HTTP_ADMIN, Verb.KILL, Via.HTTP):
+            return _Ruling("the admin token stops, and does nothing else")
         if asker.actor.kind not in {ActorKind.SLACK, ActorKind.CLI}:
             return _Ruling("only people decide", f"Only a person may {_IN_WORDS[verb]}.")
         if not (standing.active and standing.full_member):

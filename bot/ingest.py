@@ -12,6 +12,7 @@ from actions.canonical import Json, canonical_json
 from actions.diagnosis.models import DiagnosisOutput
 from actions.errors import BadRequestError
 from actions.models import Actor, ActorKind, Caller, Via
+from actions.policy import HTTP_ADMIN
 from bot.strict_json import read_json
 
 MAX_KEY: Final = 255
@@ -70,6 +71,8 @@ def check_body(document: Json, *, allowed_channels: frozenset[str]) -> Diagnosis
         raise BadDiagnosisError(
             [Problem(_pointer(one["loc"]), _detail(one["type"], one["msg"])) for one in found]
         ) from None
+    if body.source == HTTP_ADMIN.name:
+        raise BadDiagnosisError([Problem("/source", "is what the audit log calls whoever holds the admin token")])
     if body.channel is not None and body.channel not in allowed_channels:
         raise BadDiagnosisError(
             [Problem("/channel", "is not allow-listed; leave it out, or add it to incident_channels")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
+from pydantic import SecretStr
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,16 +22,24 @@ BODY_SECONDS: Final = 10.0
 
 def require_token(request: Request, settings: Settings) -> None:
     """Return if the request carries the ingest token, else raise `HTTPException` 401, or 503 if none is configured."""
-    if settings.ingest_token is None:
+    _require_bearer(request, settings.ingest_token, name="ingest")
+
+
+def require_admin_token(request: Request, settings: Settings) -> None:
+    """Return if the request carries the admin token, else raise `HTTPException` 401, or 503 if none is configured."""
+    _require_bearer(request, settings.admin_token, name="admin", so="Nothing was stopped. ")
+
+
+def _require_bearer(request: Request, wanted: SecretStr | None, *, name: str, so: str = "") -> None:
+    if wanted is None:
+        variable = f"OPERATOR_{name.upper()}_TOKEN"
         raise HTTPException(
-            503,
-            "This interface is off: set OPERATOR_INGEST_TOKEN in the environment of `operator run` to switch it on.",
+            503, f"{so}This interface is off: set {variable} in the environment of `operator run` to switch it on."
         )
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    wanted = settings.ingest_token.get_secret_value().encode()
-    same = hmac.compare_digest(token.strip().encode("latin-1"), wanted)
+    same = hmac.compare_digest(token.strip().encode("latin-1"), wanted.get_secret_value().encode())
     if scheme.lower() != "bearer" or not same:
-        raise HTTPException(401, "Send the ingest token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, f"{so}Send the {name} token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
 
 def require_json(request: Request) -> None:

@@ -449,6 +449,13 @@ class Settings(BaseSettings):
         description="the address of Slack's Web API",
         examples=["https://slack.com/api/"],
     )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="OPERATOR_ADMIN_TOKEN",
+        min_length=16,
+        description="at least 16 characters",
+        examples=["the output of: openssl rand -hex 32"],
+    )
     ingest_token: SecretStr | None = Field(
         default=None,
         validation_alias="OPERATOR_INGEST_TOKEN",

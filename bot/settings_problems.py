@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -16,6 +16,7 @@ from bot.settings_values import has_password
 _SECRET_KEY: Final = re.compile(r"(?:.*_)?(?:password|passwd|secret|token|api_key|apikey|credentials?)")
 _SECRET_VALUE: Final = re.compile(r"xox[a-z]-|xapp-|-----BEGIN [A-Z ]*PRIVATE KEY")
 _VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve", "edit", "review", "break_glass")
+_OUR_TOKENS: Final = ("INGEST_TOKEN", "ADMIN_TOKEN")
 _WINDOWS: Final = ("freezes", "maintenance")
 _Loc = tuple[int | str, ...]
 
@@ -38,6 +39,7 @@ def contradictions(raw: object) -> list[str]:
         *_unclear_windows(table),
         *_homeless_digests(table),
         *_swapped_tokens(table),
+        *_one_token_for_two(table),
     ]
 
 
@@ -145,7 +147,7 @@ def _variable(where: str) -> str:
     name = where.upper()
     if name.startswith(("SLACK_", "OPERATOR_")):
         return name
-    return {"INGEST_TOKEN": "OPERATOR_INGEST_TOKEN"}.get(name) or f"OPERATOR__{name.replace('.', '__')}"
+    return f"OPERATOR_{name}" if name in _OUR_TOKENS else f"OPERATOR__{name.replace('.', '__')}"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -286,3 +288,16 @@ def _swapped_tokens(raw: Mapping[str, Any]) -> Iterator[str]:
                 f"{variable} holds another kind of token: it begins with {other!r}, expected {own!r}. "
                 "The bot token is under “OAuth & Permissions”, the app token under “Basic Information”."
             )
+
+
+def _one_token_for_two(raw: Mapping[str, Any]) -> Iterator[str]:
+    ingest, admin = (_secret(raw.get(f"OPERATOR_{name}") or raw.get(name.lower())) for name in _OUR_TOKENS)
+    if ingest and ingest == admin:
+        yield (
+            "OPERATOR_ADMIN_TOKEN is the same as OPERATOR_INGEST_TOKEN. Whoever hands in diagnoses could then stop "
+            "everything; make another one: openssl rand -hex 32"
+        )
+
+
+def _secret(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")

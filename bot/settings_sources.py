@@ -24,6 +24,7 @@ SECRETS: Final = (
     "SLACK_SIGNING_SECRET",
     "SLACK_API_URL",
     "OPERATOR_INGEST_TOKEN",
+    "OPERATOR_ADMIN_TOKEN",
 )
 """Variables without the prefix."""
 

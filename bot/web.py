@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from actions.errors import OperatorError
 from actions.ports import Clock, KillFiles, Store
 from bot.api import Actions, Diagnoses, Taker
+from bot.kill_switch_api import KillSwitch, Switch
 from bot.problem_documents import problem, problem_of
 from bot.readiness import Readiness
 from bot.settings import Settings
@@ -39,6 +40,11 @@ class Backend(Protocol):
     @property
     def intake(self) -> Taker:
         """Where diagnoses are handed in."""
+        ...
+
+    @property
+    def safety(self) -> Switch:
+        """The kill switch."""
         ...
 
     @property
@@ -69,10 +75,12 @@ def build_web(
     """
     diagnoses = Diagnoses(settings=parts.settings, intake=parts.intake, clock=parts.clock)
     actions = Actions(settings=parts.settings, store=parts.store)
+    kill_switch = KillSwitch(settings=parts.settings, safety=parts.safety)
     readiness = Readiness(store=parts.store, kill_files=parts.kill_files, ready=ready)
     app = Starlette(
         routes=[
             Route("/api/v1/diagnoses", diagnoses.post, methods=["POST"]),
+            Route("/api/v1/kill-switch", kill_switch.post, methods=["POST"]),
             Route("/api/v1/actions", actions.list, methods=["GET"]),
             Route("/api/v1/actions/{proposal_id}", actions.show, methods=["GET"]),
             Route("/healthz", readiness.alive, methods=["GET"]),

@@ -10,7 +10,14 @@ from pydantic_core import PydanticUndefined
 from actions.models import Risk
 from bot.settings import Settings
 
-_SECRETS = {"slack_bot_token", "slack_app_token", "slack_signing_secret", "ingest_token", "slack_api_url"}
+_SECRETS = {
+    "slack_bot_token",
+    "slack_app_token",
+    "slack_signing_secret",
+    "ingest_token",
+    "admin_token",
+    "slack_api_url",
+}
 _NAMED = {"subjects", "people", "groups"}
 
 

@@ -9,6 +9,7 @@ import pytest
 from actions.models import Actor, ActorKind, Approval, Risk, Verb, Via
 from actions.policy import (
     DEFAULT_APPROVALS,
+    HTTP_ADMIN,
     Clause,
     ConfiguredPolicy,
     Grants,
@@ -96,6 +97,21 @@ def test_no_machine_decides_anything(actor: Actor, verb: Verb, via: Via) -> None
 
     assert not may(POLICY, actor, verb, via=via)
     assert not may(ConfiguredPolicy(named), actor, verb, via=via)
+
+
+@pytest.mark.parametrize(("verb", "via"), list(product(Verb, Via)), ids=str)
+@pytest.mark.parametrize("policy", [POLICY, EMPTY], ids=["lists", "no list"])
+def test_whoever_holds_the_admin_token_stops_over_http_and_does_nothing_else(
+    policy: ConfiguredPolicy, verb: Verb, via: Via
+) -> None:
+    for subject in (None, "rack"):
+        decision = policy.authorize(HTTP_ADMIN, verb, None, GONE, via=via, subject=subject)
+        assert decision.allowed is ((verb, via) == (Verb.KILL, Via.HTTP))
+
+
+@pytest.mark.parametrize("actor", [Actor(ActorKind.HTTP, "Admin"), Actor(ActorKind.AGENT, "admin")], ids=str)
+def test_nothing_else_passes_for_whoever_holds_the_admin_token(actor: Actor) -> None:
+    assert not may(POLICY, actor, Verb.KILL, via=Via.HTTP)
 
 
 @pytest.mark.parametrize("standing", [GUEST, GONE, UNKNOWN], ids=["guest", "gone", "unknown"])
@@ -360,7 +376,7 @@ class TestUnattended:
     @pytest.mark.parametrize(
         "clause",
         [QuorumClause(people=1), QuorumClause(people=2), QuorumClause(needs=frozenset({"dba"}))],
-        ids=str,
+        ids=["one person", "two people", "somebody of a group"],
     )
     def test_a_quorum_that_fits_stands_above_every_rule(self, clause: QuorumClause) -> None:
         policy = with_groups(unattended=(self.RULE,), quorums=(clause,))

@@ -257,6 +257,7 @@ def test_limits_are_on_by_default_and_zero_takes_them_off(home: Path) -> None:
     [
         ('slack_bot_token = "xoxb-1"', "SLACK_BOT_TOKEN"),
         ('ingest_token = "0123456789abcdef"', "OPERATOR_INGEST_TOKEN"),
+        ('admin_token = "0123456789abcdef"', "OPERATOR_ADMIN_TOKEN"),
         ('database = "postgresql+psycopg://bot:hunter2@db/operator"', "OPERATOR__DATABASE"),
         ('[subjects.etcd]\nkind = "etcd"\npassword = "hunter2"', "OPERATOR__SUBJECTS__ETCD__PASSWORD"),
         ('[subjects.etcd]\nkind = "etcd"\nnote = "xapp-1-A"', "OPERATOR__SUBJECTS__ETCD__NOTE"),
@@ -315,6 +316,29 @@ def test_a_variable_that_means_nothing_is_refused(
     monkeypatch.setenv(name, value)
 
     assert said in refused()
+
+
+def test_one_token_does_not_serve_for_two_purposes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, "")
+    monkeypatch.setenv("OPERATOR_INGEST_TOKEN", "canary-0123456789")
+    monkeypatch.setenv("OPERATOR_ADMIN_TOKEN", "canary-0123456789")
+
+    said = refused()
+
+    assert "OPERATOR_ADMIN_TOKEN is the same as OPERATOR_INGEST_TOKEN" in said
+    assert "canary" not in said
+    monkeypatch.setenv("OPERATOR_ADMIN_TOKEN", "another-0123456789")
+    assert load().admin_token is not None
+
+
+@pytest.mark.parametrize(("people", "fits"), [("0", False), ("1", True), ("5", True), ("6", False)])
+def test_between_one_and_five_people_lift_a_stop(home: Path, people: str, fits: bool) -> None:
+    write(home, f"[limits]\nlift_people = {people}")
+
+    if fits:
+        assert load().limits.lift_people == int(people)
+    else:
+        assert "limits.lift_people" in refused()
 
 
 @pytest.mark.usefixtures("home")

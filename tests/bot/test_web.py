@@ -21,6 +21,7 @@ from actions.agent.intake import Intake, Receipt, Submission
 from actions.errors import OperatorError, OverloadedError, StorageError
 from actions.models import ActionStatus, SafetyMode
 from actions.ports import Clock, KillFiles, Store
+from actions.safety import SafetyController
 from bot.api import AT_ONCE, WAITING, Taker
 from bot.problem_documents import status_of
 from bot.request_guards import MAX_BODY
@@ -32,6 +33,7 @@ from tests.memory_store import MemoryStore
 from tests.rig import ANN, MemoryKillFiles, Rig
 
 TOKEN = "0123456789abcdef"
+ADMIN_TOKEN = "fedcba9876543210"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 DIAGNOSES = "/api/v1/diagnoses"
 
@@ -41,6 +43,7 @@ class Parts:
     settings: Settings
     store: Store
     intake: Taker
+    safety: SafetyController
     kill_files: KillFiles
     clock: Clock
 
@@ -83,10 +86,18 @@ async def build(**over: Any) -> World:
     )
     fields: dict[str, Any] = {
         "ingest_token": SecretStr(TOKEN),
+        "admin_token": SecretStr(ADMIN_TOKEN),
         "channel": "C0DEFAULT",
         "incident_channels": ("C0INCIDENT",),
     }
-    parts = Parts(settings=Settings(**(fields | over)), store=store, intake=intake, kill_files=kill_files, clock=clock)
+    parts = Parts(
+        settings=Settings(**(fields | over)),
+        store=store,
+        intake=intake,
+        safety=rig.safety,
+        kill_files=kill_files,
+        clock=clock,
+    )
     return World(rig=rig, parts=parts, store=store, kill_files=kill_files, clock=clock)
 
 

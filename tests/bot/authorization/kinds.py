@@ -14,6 +14,7 @@ TEAM: Final = "T024BE7LD"
 ELSEWHERE: Final = "T0ELSEWHERE"
 TRUSTED_GROUP: Final = "S0TRUSTED"
 INGEST_TOKEN: Final = "an-ingest-token-of-the-tests"
+ADMIN_TOKEN: Final = "an-admin-token-of-the-tests"
 
 
 class Kind(StrEnum):

@@ -112,6 +112,7 @@ CLI: Final[Mapping[str, str]] = {
 
 HTTP: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /api/v1/diagnoses": {"nobody": 401, "another token": 401, "ingest": 202},
+    "POST /api/v1/kill-switch": {"nobody": 401, "another token": 401, "ingest": 401},
     "GET /api/v1/actions": {"nobody": 401, "another token": 401, "ingest": 200},
     "GET /api/v1/actions/{proposal_id}": {"nobody": 401, "another token": 401, "ingest": 200},
     "GET /healthz": {"nobody": 200, "another token": 200, "ingest": 200},

@@ -33,7 +33,7 @@ from bot.settings import Settings
 from bot.signals import Signals
 from bot.wiring import Parts, assembled
 from bot.workspace_identity import WorkspaceIdentity
-from tests.bot.authorization.kinds import INGEST_TOKEN, POLICY, SECOND, TEAM, Kind, StandInSlack, caller
+from tests.bot.authorization.kinds import ADMIN_TOKEN, INGEST_TOKEN, POLICY, SECOND, TEAM, Kind, StandInSlack, caller
 from tests.bot.running import Rack, ShiftedClock
 from tests.memory_store import MemoryStore, Tables
 from tests.rig import MemoryKillFiles, Rig, Target
@@ -131,6 +131,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         state_dir=folder,
         channel=CHANNEL,
         ingest_token=INGEST_TOKEN,
+        admin_token=ADMIN_TOKEN,
         slack_signing_secret="a-signing-secret",
         limits={"diagnoses_per_minute": 100_000},
         digests=[{"name": "hourly", "cron": "* * * * *"}],
