@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from actions.canonical import Json, canonical_json
-from actions.decisions import still_missing, why_not_offered, withdraw_stale
+from actions.decisions import still_missing
 from actions.errors import (
     NotAuthorizedError,
     NotReadyError,
@@ -33,6 +33,7 @@ from actions.models import (
     ActionProposal,
     ActionRecord,
     Actor,
+    Approval,
     Caller,
     Fact,
     FailureOutcome,
@@ -46,6 +47,8 @@ from actions.ports import KillFiles, OutboxKind, Policy, Standing, Transaction
 from actions.printable import printable
 from actions.registry import ActionDefinition, ActionRegistry, Happened, P, Preview, Verdict
 from actions.safety import lock, refuse_decided, require_live
+from actions.schedule import Schedule
+from actions.successors import Successors
 from actions.transitions import note, transition
 
 FRESH: Final = timedelta(seconds=2)
@@ -109,6 +112,8 @@ class Attempts:
     policy: Policy
     registry: ActionRegistry
     kill_files: KillFiles
+    schedule: Schedule
+    successors: Successors
     owner: str
     lease: timedelta
 
@@ -224,7 +229,7 @@ class Attempts:
             or self._unready(tx, proposal, ready, at)
             or self._unchecked(tx, proposal, ready)
             or self._denied(tx, proposal, ready, at)
-            or self._stale(tx, proposal, ready, at)
+            or self.successors.stale(tx, proposal, ready.preview, self.caller, at)
             or _busy(tx, proposal)
         )
 
@@ -235,6 +240,9 @@ class Attempts:
             return NotReadyError(proposal.id, proposal.status, "run on readings that are more than 2 s old")
         if proposal.not_before is not None and at < proposal.not_before:
             return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
+        closed = self.schedule.closed(proposal, at)
+        if closed is not None:
+            return NotReadyError(proposal.id, proposal.status, f"run now: {closed}")
         lacking = still_missing(tx, self.policy, proposal)
         if lacking:
             return NotReadyError(proposal.id, proposal.status, f"run: it still needs {lacking.in_words()}")
@@ -252,10 +260,10 @@ class Attempts:
     def _denied(
         self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime
     ) -> OperatorError | None:
-        for approval in tx.approvals(proposal.id):
+        for approval, verb in self._counted(tx, proposal):
             actor = Actor.parse(approval.actor)
             standing = ready.standings.get(approval.actor, UNHEARD_OF)
-            decision = self.policy.authorize(actor, Verb.APPROVE, proposal, standing, via=approval.via)
+            decision = self.policy.authorize(actor, verb, proposal, standing, via=approval.via)
             if not decision.allowed:
                 why = f"{approval.person} may not approve it any more: {decision.reason}"
                 code = ReasonCode.DENIED_BY_POLICY
@@ -271,13 +279,13 @@ class Attempts:
                 return NotAuthorizedError(why)
         return None
 
-    def _stale(self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime) -> OperatorError | None:
-        changed = (
-            why_not_offered(self.registry, proposal)
-            or ready.preview.refusal
-            or drift_of(proposal.pins, ready.preview.pins)
-        )
-        return withdraw_stale(tx, proposal, changed, self.caller, at) if changed else None
+    def _counted(self, tx: Transaction, proposal: ActionProposal) -> list[tuple[Approval, Verb]]:
+        approvals = tx.approvals(proposal.id)
+        if not proposal.break_glass:
+            return [(approval, Verb.APPROVE) for approval in approvals]
+        review = tx.review(proposal.id)
+        # Whoever broke the glass answers for it alone.
+        return [(one, Verb.BREAK_GLASS) for one in approvals if review is not None and one.person == review.person]
 
     def _claimed(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> Claim | OperatorError:
         fence = proposal.fence + 1
@@ -292,6 +300,7 @@ class Attempts:
                 "owner": self.owner,
                 "fence": fence,
                 "lease_until": at + self.lease,
+                "detail": "",
             },
             data={"owner": self.owner, "fence": fence},
         )
@@ -303,13 +312,6 @@ class Attempts:
 
 
 UNHEARD_OF = Standing(active=False, full_member=False, problem="the approval came in just now", known=False)
-
-
-def drift_of(stored: Mapping[str, Json], now: Mapping[str, Json]) -> str:
-    """Return what differs, as `name: old → new`, or an empty text."""
-    names = sorted(stored.keys() | now.keys())
-    changed = [f"{n}: {_short(stored.get(n))} → {_short(now.get(n))}" for n in names if stored.get(n) != now.get(n)]
-    return ", ".join(changed)
 
 
 def with_step(record: ActionRecord, step: Step) -> ActionRecord:
@@ -354,8 +356,3 @@ def _outcome(happened: Happened, record: ActionRecord) -> FailureOutcome | Succe
 def _record_digest(tx: Transaction, proposal: ActionProposal) -> dict[str, str]:
     record = tx.record(proposal.id)
     return {"record": record.row_digest()} if record else {}
-
-
-def _short(value: Json) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -2,18 +2,20 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from typing import Final
 
+from actions.admission import Ask, admitted
+from actions.canonical import Json
+from actions.diagnosis.models import Refused
+from actions.drafts import button_hash
 from actions.errors import (
     AlreadyApprovedError,
     ConflictError,
     KeyReusedError,
-    NotAuthorizedError,
     NotReadyError,
     OperatorError,
     StaleError,
-    UnknownProposalError,
 )
 from actions.lifecycle import (
     APPROVE,
@@ -22,38 +24,31 @@ from actions.lifecycle import (
     CANCEL,
     COUNT_APPROVAL,
     PENDING,
+    PROPOSED,
     UNKNOWN,
     VALIDATED,
-    WITHDRAW,
 )
 from actions.models import (
     ActionProposal,
     Approval,
-    Caller,
     FailureOutcome,
     ReasonCode,
+    RefusalCode,
     Seen,
     SuccessOutcome,
     Verb,
 )
-from actions.policy import Missing, missing
-from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Reader, Standing, Transaction
-from actions.registry import ActionRegistry
-from actions.safety import lock, refuse_decided, require_live, said
+from actions.policy import NOTHING_MISSING, Missing, missing
+from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Reader, Transaction
+from actions.safety import refuse_decided, require_live, said
+from actions.schedule import Schedule
+from actions.successors import Successors, replace_by
 from actions.transitions import note, transition
 
 Outcome = ActionProposal | OperatorError
 """The proposal as it is now, or why nothing came of it. Both are committed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """Someone wants something decided: who, what is known of them, when, and what they saw."""
-
-    by: Caller
-    standing: Standing
-    at: datetime
-    seen: Seen | None = None
+MOST_REFUSED: Final = 5
+"""How many refusals a ticket remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +56,13 @@ class Decisions:
     """The rules under which people decide."""
 
     policy: Policy
-    registry: ActionRegistry
     kill_files: KillFiles
-    approval_lifetime: timedelta
+    schedule: Schedule
+    successors: Successors
 
     def approve(self, tx: Transaction, proposal_id: int, ask: Ask) -> Outcome:
         """Count one person's yes; the last one needed approves."""
-        proposal = self._admitted(tx, Verb.APPROVE, proposal_id, ask)
+        proposal = admitted(tx, self.policy, Verb.APPROVE, proposal_id, ask)
         if isinstance(proposal, OperatorError):
             return proposal
         repeated = _repeated(tx, Verb.APPROVE, proposal, ask)
@@ -79,30 +74,68 @@ class Decisions:
 
     def cancel(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> Outcome:
         """Withdraw what is pending. Needs no live mode: stopping is always possible."""
-        proposal = self._admitted(tx, Verb.CANCEL, proposal_id, ask)
+        proposal = admitted(tx, self.policy, Verb.CANCEL, proposal_id, ask)
         if isinstance(proposal, OperatorError):
             return proposal
         repeated = _repeated(tx, Verb.CANCEL, proposal, ask)
         if repeated is not None:
             return repeated
-        outcome = self._cancelled(tx, proposal, ask, said(reason))
+        outcome = _cancelled(tx, proposal, ask, said(reason))
+        if isinstance(outcome, ActionProposal) and outcome.detail:
+            _tell_ticket(tx, outcome, self._refused(outcome, ask, outcome.detail, None))
         _remember(tx, Verb.CANCEL, proposal, ask, outcome)
         return outcome
 
-    def explain(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> OperatorError | None:
-        """Add a reason to a person's cancellation, in the audit log."""
-        proposal = self._admitted(tx, Verb.CANCEL, proposal_id, ask)
+    def abort(self, tx: Transaction, proposal_id: int, ask: Ask) -> Outcome:
+        """Let anybody withdraw what is of high risk and about to begin."""
+        proposal = admitted(tx, self.policy, Verb.ABORT, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
+        repeated = _repeated(tx, Verb.ABORT, proposal, ask)
+        if repeated is not None:
+            return repeated
+        if proposal.status in PENDING and not self.schedule.is_abortable(proposal, ask.at):
+            return NotReadyError(proposal_id, proposal.status, "aborted by everybody: that is for its last seconds")
+        outcome = _cancelled(tx, proposal, ask, f"Aborted by {self.policy.person(str(ask.by.actor))}")
+        _remember(tx, Verb.ABORT, proposal, ask, outcome)
+        return outcome
+
+    def edit(self, tx: Transaction, proposal_id: int, ask: Ask, draft: ActionProposal) -> Outcome:
+        """Put *draft*, which has other parameters, in the place of what waits for a decision."""
+        proposal = admitted(tx, self.policy, Verb.EDIT, proposal_id, ask)
+        if isinstance(proposal, OperatorError):
+            return proposal
+        earlier = tx.proposal_by_source(draft.source_key)
+        if earlier is not None and earlier.params_hash == draft.params_hash:
+            return earlier
+        if proposal.status not in {PROPOSED, VALIDATED}:
+            return refuse_decided(proposal, _decider(tx, proposal))
+        return require_live(tx, proposal, self.kill_files, now=ask.at) or replace_by(
+            tx, proposal, draft, by=ask.by, at=ask.at
+        )
+
+    def explain(
+        self, tx: Transaction, proposal_id: int, ask: Ask, reason: str, code: RefusalCode | None = None
+    ) -> OperatorError | None:
+        """Add a reason to a person's cancellation: to the audit log, and to the ticket for whoever diagnoses next."""
+        proposal = admitted(tx, self.policy, Verb.CANCEL, proposal_id, ask)
         if isinstance(proposal, OperatorError):
             return proposal
         if proposal.reason_code is not ReasonCode.USER:
             return NotReadyError(proposal_id, proposal.status, "explained")
-        note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data={"reason": said(reason)})
+        data: dict[str, Json] = {"reason": said(reason)}
+        if code is not None:
+            data["code"] = code.value
+        note(tx, "explained", by=ask.by, at=ask.at, proposal_id=proposal_id, data=data)
+        _tell_ticket(tx, proposal, self._refused(proposal, ask, said(reason), code))
         tx.enqueue(OutboxKind.CARD, str(proposal_id), at=ask.at)
         return None
 
-    def resolve(self, tx: Transaction, proposal_id: int, ask: Ask, *, happened: bool, reason: str) -> Outcome:
+    def resolve(
+        self, tx: Transaction, proposal_id: int, ask: Ask, *, happened: bool, reason: str, evidence: str
+    ) -> Outcome:
         """Let a named person say what became of an attempt that could not be observed."""
-        proposal = self._admitted(tx, Verb.RESOLVE, proposal_id, ask)
+        proposal = admitted(tx, self.policy, Verb.RESOLVE, proposal_id, ask)
         if isinstance(proposal, OperatorError):
             return proposal
         if proposal.status is not UNKNOWN:
@@ -118,20 +151,18 @@ class Decisions:
                 "outcome": SuccessOutcome.CONFIRMED if happened else FailureOutcome.NO_EFFECT,
                 "detail": f"{person} says that it {'happened' if happened else 'did not happen'}: {reason}",
             },
-            data={"attested": True, "reason": reason, **_record_digest(tx, proposal)},
+            data={"attested": True, "reason": reason, **_looked_at(evidence), **_record_digest(tx, proposal)},
         )
         return moved or _lost(tx, proposal)
 
-    def _admitted(self, tx: Transaction, verb: Verb, proposal_id: int, ask: Ask) -> Outcome:
-        proposal = _locked(tx, proposal_id)
-        if proposal is None:
-            return UnknownProposalError(proposal_id)
-        decision = self.policy.authorize(ask.by.actor, verb, proposal, ask.standing, via=ask.by.via)
-        if decision.allowed:
-            return proposal
-        data = {"verb": verb.value, "why": decision.reason}
-        note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data=data)
-        return NotAuthorizedError(decision.reason)
+    def _refused(self, proposal: ActionProposal, ask: Ask, reason: str, code: RefusalCode | None) -> Refused:
+        return Refused(
+            at=ask.at.isoformat(),
+            by=self.policy.person(str(ask.by.actor)),
+            action_name=proposal.action_name,
+            code=code.value if code else "",
+            reason=reason,
+        )
 
     def _refusal(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
         if proposal.status is not VALIDATED:
@@ -140,13 +171,26 @@ class Decisions:
             return refuse_decided(proposal, _decider(tx, proposal))
         return (
             require_live(tx, proposal, self.kill_files, now=ask.at)
-            or _displayed_otherwise(tx, proposal, ask)
-            or self._redefined(tx, proposal, ask)
+            or displayed_otherwise(tx, proposal, ask)
+            or self.successors.not_offered(tx, proposal, ask.by, ask.at)
+            or self._moved(tx, proposal, ask)
+            or self._never(proposal, ask)
         )
 
-    def _redefined(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
-        changed = why_not_offered(self.registry, proposal)
-        return withdraw_stale(tx, proposal, changed, ask.by, ask.at) if changed else None
+    def _moved(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
+        reading = ask.reading
+        if reading is None or not reading.is_fresh(ask.at):
+            return None  # it is read anew before it runs
+        if reading.preview.refusal:
+            return ConflictError(
+                f"Action {proposal.id} must not be done now: {reading.preview.refusal.rstrip('.')}. Nothing was "
+                "changed; it can be approved once that is over."
+            )
+        return self.successors.renew(tx, proposal, reading.drift, ask.by, ask.at) if reading.drift else None
+
+    def _never(self, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
+        why = self.schedule.never(proposal, ask.at)
+        return ConflictError(f"Action {proposal.id} cannot run: {why}. Nothing was changed.") if why else None
 
     def _count(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome:
         decision = self.policy.authorize(ask.by.actor, Verb.APPROVE, proposal, ask.standing, via=ask.by.via)
@@ -162,10 +206,7 @@ class Decisions:
         if not tx.insert_approval(approval):
             return AlreadyApprovedError(proposal.id, still_missing(tx, self.policy, proposal).in_words())
         enough = not still_missing(tx, self.policy, proposal)
-        changes: dict[str, object] = {}
-        if enough:
-            start = max(ask.at, proposal.not_before) if proposal.not_before else ask.at
-            changes = {"approved_at": ask.at, "approval_expires_at": start + self.approval_lifetime}
+        changes = self.schedule.approved(proposal, ask.at) if enough else {}
         moved = transition(
             tx,
             APPROVE if enough else COUNT_APPROVAL,
@@ -181,63 +222,43 @@ class Decisions:
         )
         return moved or _lost(tx, proposal)
 
-    def _cancelled(self, tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:
-        if proposal.status not in PENDING:
-            return refuse_decided(proposal, _decider(tx, proposal))
-        moved = transition(
-            tx,
-            CANCEL,
-            proposal,
-            by=ask.by,
-            at=ask.at,
-            changes={"reason_code": ReasonCode.USER, "detail": reason},
-            data={"reason_code": ReasonCode.USER.value, "reason": reason},
-        )
-        return moved or _lost(tx, proposal)
+
+def _cancelled(tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:
+    if proposal.status not in PENDING:
+        return refuse_decided(proposal, _decider(tx, proposal))
+    moved = transition(
+        tx,
+        CANCEL,
+        proposal,
+        by=ask.by,
+        at=ask.at,
+        changes={"reason_code": ReasonCode.USER, "detail": reason},
+        data={"reason_code": ReasonCode.USER.value, "reason": reason},
+    )
+    return moved or _lost(tx, proposal)
+
+
+def _tell_ticket(tx: Transaction, proposal: ActionProposal, refused: Refused) -> None:
+    diagnosis = tx.diagnosis(proposal.diagnosis_id) if proposal.diagnosis_id is not None else None
+    ticket = tx.ticket(diagnosis.ticket_key) if diagnosis is not None and diagnosis.ticket_key else None
+    if ticket is not None:
+        tx.save_ticket(replace(ticket, refused=(*ticket.refused, refused)[-MOST_REFUSED:]))
+
+
+def _looked_at(evidence: str) -> dict[str, Json]:
+    return {"evidence": said(evidence)} if evidence.strip() else {}
 
 
 def still_missing(reader: Reader, policy: Policy, proposal: ActionProposal) -> Missing:
     """Return what *proposal* still needs of people before it may run, as the policy is now."""
+    if proposal.break_glass:
+        return NOTHING_MISSING
     quorum = policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
     return missing(proposal, quorum, reader.approvals(proposal.id))
 
 
-def why_not_offered(registry: ActionRegistry, proposal: ActionProposal) -> str | None:
-    """Return why the action is not there any more as it was when it was proposed; None if it is."""
-    definition = registry.find(proposal.action_name)
-    if definition is None:
-        return "the action is not offered any more"
-    return None if definition.definition_hash == proposal.definition_hash else "the action was redefined"
-
-
-def withdraw_stale(tx: Transaction, proposal: ActionProposal, changed: str, by: Caller, at: datetime) -> StaleError:
-    """Cancel a pending proposal whose ground has shifted, and return the refusal that says how."""
-    transition(
-        tx,
-        WITHDRAW,
-        proposal,
-        by=by,
-        at=at,
-        changes={"reason_code": ReasonCode.STALE, "detail": f"What it rested on has changed: {changed}"},
-        data={"reason_code": ReasonCode.STALE.value, "changed": changed},
-    )
-    return StaleError(proposal.id, changed)
-
-
-def button_hash(button_token: str) -> str:
-    """Return what is stored of a button token."""
-    return hashlib.sha256(button_token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _locked(tx: Transaction, proposal_id: int) -> ActionProposal | None:
-    found = tx.proposal(proposal_id)
-    if found is None:
-        return None
-    lock(tx, found.subject)
-    return tx.proposal(proposal_id)
-
-
-def _displayed_otherwise(tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
+def displayed_otherwise(tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
+    """Return None if what the person saw is this proposal on its one card; else the refusal, written down."""
     seen = ask.seen
     if seen is None:
         return None
@@ -291,7 +312,7 @@ def _body_hash(verb: Verb, proposal: ActionProposal, ask: Ask) -> str:
 
 def _decider(tx: Transaction, proposal: ActionProposal) -> str | None:
     events = tx.audit(proposal_id=proposal.id)
-    decided = [event.actor for event in events if event.event in {"approved", "cancelled"}]
+    decided = [event.actor for event in events if event.event in {"approved", "break_glass", "cancelled"}]
     return decided[-1] if decided else None
 
 

@@ -132,10 +132,13 @@ class ExpiredError(ConflictError):
 class StaleError(ConflictError):
     """What the decision rests on has changed since it was shown."""
 
-    def __init__(self, proposal_id: int, changed: str) -> None:
-        super().__init__(f"Action {proposal_id} no longer fits what is there ({changed}); nothing ran.")
+    def __init__(self, proposal_id: int, changed: str, *, successor: int | None = None) -> None:
+        anew = f" Action {successor} is the same as things are now: decide on its card." if successor else ""
+        super().__init__(f"Action {proposal_id} no longer fits what is there ({changed}); nothing ran.{anew}")
         self.proposal_id = proposal_id
         self.changed = changed
+        self.successor = successor
+        """The proposal that took its place, if there is one."""
 
 
 class TargetBusyError(ConflictError):

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from actions.admission import Ask, admitted
 from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
-from actions.canonical import Json, canonical_json, digest
-from actions.decisions import Ask, Decisions, Outcome, button_hash, why_not_offered
+from actions.break_glass import BreakGlass
+from actions.calendar import ALWAYS_OPEN, Calendar
+from actions.canonical import canonical_json
+from actions.decisions import Decisions, Outcome
 from actions.diagnosis.models import ActionRecommendation
+from actions.drafts import Drafts, Proposition
 from actions.errors import (
     BadRequestError,
+    ConflictError,
     IllegalTransitionError,
     KilledError,
     NotReadyError,
@@ -22,7 +27,7 @@ from actions.errors import (
     TargetUnavailableError,
     UnknownProposalError,
 )
-from actions.lifecycle import PROPOSED, REJECT, VALIDATE
+from actions.lifecycle import APPROVED, FAILED, PROPOSED, REJECT, VALIDATE, VALIDATED
 from actions.models import (
     ActionProposal,
     ActionRecord,
@@ -30,9 +35,12 @@ from actions.models import (
     Caller,
     FailureOutcome,
     ReasonCode,
+    RefusalCode,
+    Review,
     Risk,
     SafetyMode,
     Seen,
+    Verb,
     Via,
 )
 from actions.ports import (
@@ -48,14 +56,20 @@ from actions.ports import (
     Store,
     Transaction,
 )
+from actions.readings import Reading, Readings
 from actions.registry import ActionDefinition, ActionRegistry, Preview
 from actions.run import Run
-from actions.safety import effective, is_of_earlier_epoch, lock, stand_down
-from actions.transitions import bear, note, transition
-from actions.validation import canonical_parameters, validate_action_params
+from actions.safety import effective, is_of_earlier_epoch, lock, said, stand_down
+from actions.schedule import Schedule
+from actions.successors import Successors, bear_in_place, why_not_offered
+from actions.transitions import note, transition
+from actions.undo import undo_of, undoable_until
+from actions.validation import validate_action_params
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+UNDO = Actor.system("undo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +86,10 @@ class Timing:
     """Seconds between two looks at a target after the action."""
     finish_interval: float = 1.0
     """Seconds between two attempts to write a result down, while the lease lasts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposition:
-    """A recommendation together with where it comes from."""
-
-    recommendation: ActionRecommendation
-    source_key: str
-    """Unique for this recommendation; the same key again returns the proposal made the first time."""
-    by: Caller
-    diagnosis_id: int | None = None
-    channel: str | None = None
-    retry_of: int | None = None
+    abort_window: timedelta = timedelta(seconds=10)
+    """How long everybody may abort what is of high risk, before it begins."""
+    undo_window: timedelta = timedelta(hours=1)
+    """How long after its end an action can be undone at the press of a button."""
 
 
 class ActionExecutor:
@@ -104,6 +109,7 @@ class ActionExecutor:
         publisher: Publisher,
         owner: str,
         timing: Timing | None = None,
+        calendar: Calendar = ALWAYS_OPEN,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -111,18 +117,30 @@ class ActionExecutor:
         self._directory = directory
         self._kill_files = kill_files
         self._clock = clock
-        self._entropy = entropy
-        self._button_tokens = button_tokens
         self._publisher = publisher
         self._timing = timing or Timing()
-        self._decisions = Decisions(
+        self._readings = Readings()
+        self._drafts = Drafts(
+            policy=policy, entropy=entropy, button_tokens=button_tokens, lifetimes=self._timing.proposal_lifetime
+        )
+        self.schedule = Schedule(
+            approval_lifetime=self._timing.approval_lifetime,
+            abort_window=self._timing.abort_window,
+            calendar=calendar,
+        )
+        successors = Successors(registry=registry, drafts=self._drafts)
+        self._decisions = Decisions(policy=policy, kill_files=kill_files, schedule=self.schedule, successors=successors)
+        self._break_glass = BreakGlass(
+            policy=policy, kill_files=kill_files, schedule=self.schedule, successors=successors
+        )
+        self.attempts = Attempts(
             policy=policy,
             registry=registry,
             kill_files=kill_files,
-            approval_lifetime=self._timing.approval_lifetime,
-        )
-        self._attempts = Attempts(
-            policy=policy, registry=registry, kill_files=kill_files, owner=owner, lease=self._timing.lease
+            schedule=self.schedule,
+            successors=successors,
+            owner=owner,
+            lease=self._timing.lease,
         )
 
     async def propose_action(self, proposition: Proposition) -> ActionProposal:
@@ -132,8 +150,7 @@ class ActionExecutor:
             UnknownActionError, BadParametersError, ObserveOnlyError, StorageError
         """
         definition = self._registry.get(proposition.recommendation.action_name)
-        parameters = validate_action_params(definition, proposition.recommendation.parameters)
-        draft = self._draft(proposition, definition, canonical_parameters(parameters), definition.target(parameters))
+        draft = self._draft(proposition, definition)
         outcome = await self._write(lambda tx: self._propose(tx, draft, proposition.by))
         if isinstance(outcome, OperatorError):
             raise outcome
@@ -154,7 +171,9 @@ class ActionExecutor:
             self._publisher.changed()
             log.warning("proposal %d cannot be validated yet: %s", proposal_id, error)
             raise
-        return await self._decide(lambda tx: self._validate(tx, proposal_id, preview), urgent=False)
+        validated = await self._decide(lambda tx: self._validate(tx, proposal_id, preview), urgent=False)
+        self._readings.keep(validated, preview, self._clock.now())
+        return validated
 
     async def approve_proposal(self, proposal_id: int, *, by: Caller, seen: Seen | None = None) -> ActionProposal:
         """Count one person's approval of exactly what was *seen*; with the last one needed it is approved.
@@ -164,7 +183,7 @@ class ActionExecutor:
         Raises:
             NotAllowedError, ConflictError, NotFoundError, StorageError; what was denied stands in the audit log by then
         """
-        ask = await self._asked(by, seen)
+        ask = await self._asked(by, seen, proposal_id)
         return await self._decide(lambda tx: self._decisions.approve(tx, proposal_id, ask()))
 
     async def cancel_proposal(self, proposal_id: int, *, by: Caller, reason: str = "") -> ActionProposal:
@@ -172,7 +191,156 @@ class ActionExecutor:
         ask = await self._asked(by)
         return await self._decide(lambda tx: self._decisions.cancel(tx, proposal_id, ask(), reason.strip()))
 
-    async def explain_cancellation(self, proposal_id: int, *, by: Caller, reason: str) -> None:
+    async def abort_proposal(self, proposal_id: int, *, by: Caller) -> ActionProposal:
+        """Cancel what is of high risk and about to begin, which every member may.
+
+        Raises:
+            NotAuthorizedError, AlreadyDecidedError, NotReadyError (it is not about to begin)
+        """
+        ask = await self._asked(by)
+        return await self._decide(lambda tx: self._decisions.abort(tx, proposal_id, ask()))
+
+    async def edit_proposal(self, proposal_id: int, parameters: Mapping[str, Any], *, by: Caller) -> ActionProposal:
+        """Put a proposal with other parameters in the place of one that waits; return it, still to be validated.
+
+        Whoever edits has proposed it, and cannot approve it.
+
+        Raises:
+            NotAllowedError, ConflictError, NotFoundError, StorageError
+            BadParametersError, BadRequestError: the parameters do not fit, or are the same
+        """
+        old = await self._proposal(proposal_id)
+        draft = self._draft(
+            Proposition(
+                recommendation=_recommendation(old, parameters),
+                source_key=f"edited:{old.id}",
+                by=by,
+                diagnosis_id=old.diagnosis_id,
+                channel=old.channel,
+                retry_of=old.retry_of,
+                supersedes=old.id,
+                undo_of=old.undo_of,
+            ),
+            self._registry.get(old.action_name),
+        )
+        if draft.params_hash == old.params_hash:
+            raise BadRequestError("These are the parameters that it has already; nothing was changed.")
+        ask = await self._asked(by)
+        return await self._decide(lambda tx: self._decisions.edit(tx, proposal_id, ask(), draft))
+
+    async def retry_proposal(
+        self, proposal_id: int, *, by: Caller, parameters: Mapping[str, Any] | None = None
+    ) -> ActionProposal:
+        """Propose again what failed without any effect; return the new proposal, still to be validated.
+
+        With other *parameters* it is the idea of whoever asks, who then cannot approve it.
+
+        Raises:
+            NotAllowedError, ConflictError, NotFoundError, BadParametersError, StorageError
+        """
+        failed = await self._proposal(proposal_id)
+        if (failed.status, failed.outcome) != (FAILED, FailureOutcome.NO_EFFECT):
+            raise ConflictError(
+                f"Action {failed.id} is {failed.status.value}; only what failed without any effect can be tried again."
+            )
+        draft = self._draft(self._retry(failed, by, parameters), self._registry.get(failed.action_name))
+        if draft.params_hash != failed.params_hash:
+            draft = replace(draft, proposed_by=str(by.actor))
+        return await self._follow(failed, draft, by)
+
+    async def undo_proposal(self, proposal_id: int, *, by: Caller) -> ActionProposal:
+        """Propose what takes the effect of a completed action back; return it, still to be validated.
+
+        Its parameters come from the state before, so it is nobody's idea, and whoever asks may approve it.
+
+        Raises:
+            NotAllowedError, ConflictError (not completed, too late, or nothing takes it back), NotFoundError,
+            StorageError
+        """
+        done = await self._proposal(proposal_id)
+        undo = undo_of(self._registry, done)
+        record = await self._store.read(lambda reader: reader.record(proposal_id))
+        until = undoable_until(done, record, self._timing.undo_window)
+        if undo is None or until is None:
+            raise ConflictError(f"Action {proposal_id} cannot be undone: nothing is known that takes it back.")
+        if self._clock.now() >= until:
+            raise ConflictError(
+                f"Action {proposal_id} could be undone until {until:%Y-%m-%d %H:%M} UTC. Nothing was changed; "
+                "look at the target, and have what it needs now diagnosed."
+            )
+        name, parameters = undo
+        recommendation = ActionRecommendation(
+            action_name=name,
+            parameters=dict(parameters),
+            reason=f"Takes back action {done.id} ({done.action_name}).",
+            urgency=done.urgency,
+            expected_outcome=f"{done.target} is as it was before action {done.id}.",
+            risks=(),
+        )
+        proposition = Proposition(
+            recommendation=recommendation,
+            source_key=f"undo:{done.id}",
+            by=by,
+            proposed_by=str(UNDO),
+            diagnosis_id=done.diagnosis_id,
+            channel=done.channel,
+            undo_of=done.id,
+        )
+        return await self._follow(done, self._draft(proposition, self._registry.get(name)), by)
+
+    async def break_glass(
+        self, proposal_id: int, *, by: Caller, reason: str, seen: Seen | None = None
+    ) -> ActionProposal:
+        """Approve it alone, past quorum and calendar, to run at once. Everybody is told, and a review stays open.
+
+        Raises:
+            BadRequestError: it needs a reason
+            NotAllowedError, ConflictError, NotFoundError, StorageError
+        """
+        why = said(reason)
+        if not why:
+            raise BadRequestError("Breaking the glass needs a reason: say in a few words why it cannot wait.")
+        ask = await self._asked(by, seen, proposal_id)
+        return await self._decide(lambda tx: self._break_glass.run(tx, proposal_id, ask(), why))
+
+    async def close_review(self, proposal_id: int, *, by: Caller, comment: str) -> Review:
+        """Close the review that break-glass left open; someone else than who broke it has to.
+
+        Raises:
+            BadRequestError: it needs a comment
+            NotAllowedError, ConflictError, NotFoundError, StorageError
+        """
+        text = said(comment)
+        if not text:
+            raise BadRequestError("Closing a review needs a comment: what did you look at, and was it right?")
+        ask = await self._asked(by)
+        return await self._decide(lambda tx: self._break_glass.close(tx, proposal_id, ask(), text))
+
+    async def preview_proposal(self, proposal_id: int) -> Reading:
+        """Read the target of a pending proposal anew; its card is redrawn if what it may offer has changed.
+
+        Raises:
+            UnknownProposalError, StorageError
+            NotReadyError: nothing is to be decided about it
+            TargetUnavailableError: the target could not be read
+        """
+        proposal = await self._proposal(proposal_id)
+        if proposal.status not in {VALIDATED, APPROVED}:
+            raise NotReadyError(proposal_id, proposal.status, "previewed")
+        before = self.last_reading(proposal_id)
+        reading = self._readings.keep(proposal, await self._preview(proposal), self._clock.now())
+        if _offers(before) != _offers(reading):
+            await self._write(lambda tx: tx.enqueue(OutboxKind.CARD, str(proposal_id), at=self._clock.now()))
+            self._publisher.changed()
+        return reading
+
+    def last_reading(self, proposal_id: int) -> Reading | None:
+        """Return what this process read last of a pending proposal's target; None if that is over a minute ago."""
+        return self._readings.last(proposal_id, self._clock.now())
+
+    async def explain_cancellation(
+        self, proposal_id: int, *, by: Caller, reason: str, code: RefusalCode | None = None
+    ) -> None:
         """Write down why someone cancelled; the proposal stays as it is.
 
         Raises:
@@ -180,18 +348,22 @@ class ActionExecutor:
         """
         ask = await self._asked(by)
         refusal = await self._write(
-            lambda tx: self._decisions.explain(tx, proposal_id, ask(), reason.strip()), urgent=True
+            lambda tx: self._decisions.explain(tx, proposal_id, ask(), reason.strip(), code), urgent=True
         )
         if refusal is not None:
             raise refusal
 
-    async def resolve_proposal(self, proposal_id: int, *, happened: bool, by: Caller, reason: str) -> ActionProposal:
+    async def resolve_proposal(
+        self, proposal_id: int, *, happened: bool, by: Caller, reason: str, evidence: str = ""
+    ) -> ActionProposal:
         """Record a named person's word on an attempt whose outcome is unknown. Needs a reason."""
         if not reason.strip():
             raise BadRequestError("Say how you know: the reason stands in the audit log beside your name.")
         ask = await self._asked(by)
         return await self._decide(
-            lambda tx: self._decisions.resolve(tx, proposal_id, ask(), happened=happened, reason=reason.strip())
+            lambda tx: self._decisions.resolve(
+                tx, proposal_id, ask(), happened=happened, reason=reason.strip(), evidence=evidence
+            )
         )
 
     async def execute_proposal(self, proposal_id: int) -> ActionProposal:
@@ -214,7 +386,7 @@ class ActionExecutor:
         (preview, read_at), standings = await asyncio.gather(self._read(proposal), self._standings(proposal_id))
         ready = Readiness(preview=preview, read_at=read_at, standings=standings)
         claiming = asyncio.ensure_future(
-            self._decide(lambda tx: self._attempts.claim(tx, proposal_id, ready, self._clock.now()))
+            self._decide(lambda tx: self.attempts.claim(tx, proposal_id, ready, self._clock.now()))
         )
         try:
             return await asyncio.shield(claiming)
@@ -253,7 +425,7 @@ class ActionExecutor:
         while True:
             try:
                 await self._write(
-                    lambda tx: self._attempts.finish(tx, claimed, record, end, self._clock.now()), urgent=True
+                    lambda tx: self.attempts.finish(tx, claimed, record, end, self._clock.now()), urgent=True
                 )
                 break
             except StorageError as error:
@@ -263,43 +435,29 @@ class ActionExecutor:
                 await self._clock.sleep(self._timing.finish_interval)
         self._publisher.changed()
 
-    def _draft(
-        self,
-        proposition: Proposition,
-        definition: ActionDefinition[Any],
-        parameters: Mapping[str, Json],
-        target: str,
-    ) -> ActionProposal:
-        now = self._clock.now()
-        token = self._entropy.token()
-        said = proposition.recommendation
-        quorum = self._policy.quorum(subject=definition.subject, action_name=definition.name, risk=definition.risk)
-        return ActionProposal(
-            id=0,
-            token=token,
-            button_hash=button_hash(self._button_tokens.token_for(token)),
-            source_key=proposition.source_key,
-            action_name=definition.name,
-            definition_hash=definition.definition_hash,
-            parameters=parameters,
-            params_hash=digest(parameters),
-            subject=definition.subject,
-            target=target,
-            risk=definition.risk,
-            required_approvals=quorum.people,
-            reason=said.reason,
-            urgency=said.urgency,
-            expected_outcome=said.expected_outcome,
-            risks=said.risks,
-            proposed_by=str(proposition.by.actor),
-            proposed_at=now,
-            expires_at=now + self._timing.proposal_lifetime[definition.risk],
-            epoch=0,
-            subject_epoch=0,
-            diagnosis_id=proposition.diagnosis_id,
-            channel=proposition.channel,
-            retry_of=proposition.retry_of,
+    def _draft(self, proposition: Proposition, definition: ActionDefinition[Any]) -> ActionProposal:
+        parameters = validate_action_params(definition, proposition.recommendation.parameters)
+        return self._drafts.new(proposition, definition, parameters, self._clock.now())
+
+    def _retry(self, failed: ActionProposal, by: Caller, parameters: Mapping[str, Any] | None) -> Proposition:
+        return Proposition(
+            recommendation=_recommendation(failed, failed.parameters if parameters is None else parameters),
+            source_key=f"retry:{failed.id}",
+            by=by,
+            proposed_by=failed.proposed_by,
+            diagnosis_id=failed.diagnosis_id,
+            channel=failed.channel,
+            retry_of=failed.id,
         )
+
+    async def _follow(self, earlier: ActionProposal, draft: ActionProposal, by: Caller) -> ActionProposal:
+        ask = await self._asked(by)
+
+        def work(tx: Transaction) -> Outcome:
+            asked = admitted(tx, self._policy, Verb.PROPOSE, earlier.id, ask())
+            return asked if isinstance(asked, OperatorError) else self._propose(tx, draft, by)
+
+        return await self._decide(work)
 
     def _propose(self, tx: Transaction, draft: ActionProposal, by: Caller) -> Outcome:
         overall, own = lock(tx, draft.subject)
@@ -310,7 +468,7 @@ class ActionExecutor:
         if control.mode is not SafetyMode.EXECUTE or self._kill_files.present():
             return ObserveOnlyError(control.scope)
         living = replace(draft, epoch=overall.epoch, subject_epoch=own.epoch)
-        born = bear(tx, living, by=by, at=draft.proposed_at)
+        born = bear_in_place(tx, living, (), by=by, at=draft.proposed_at)
         return born if born is not None else ObserveOnlyError(control.scope)
 
     def _validate(self, tx: Transaction, proposal_id: int, preview: Preview) -> Outcome:
@@ -365,10 +523,11 @@ class ActionExecutor:
         found = await asyncio.gather(*(self._directory.standing(Actor.parse(actor)) for actor in actors))
         return dict(zip(actors, found, strict=True))
 
-    async def _asked(self, by: Caller, seen: Seen | None = None) -> Callable[[], Ask]:
+    async def _asked(self, by: Caller, seen: Seen | None = None, proposal_id: int | None = None) -> Callable[[], Ask]:
         standing = await self._directory.standing(by.actor)
+        reading = None if proposal_id is None else self.last_reading(proposal_id)
         # Dated when the transaction runs: what had to wait for the database may have expired meanwhile.
-        return lambda: Ask(by=by, standing=standing, at=self._clock.now(), seen=seen)
+        return lambda: Ask(by=by, standing=standing, at=self._clock.now(), seen=seen, reading=reading)
 
     async def _proposal(self, proposal_id: int) -> ActionProposal:
         found = await self._store.read(lambda reader: reader.proposal(proposal_id))
@@ -400,6 +559,21 @@ def _storable(preview: Preview) -> Preview:
         [preview.pins, preview.before, preview.refusal, [[fact.label, fact.value] for fact in preview.impact]]
     )
     return preview
+
+
+def _recommendation(like: ActionProposal, parameters: Mapping[str, Any]) -> ActionRecommendation:
+    return ActionRecommendation(
+        action_name=like.action_name,
+        parameters=dict(parameters),
+        reason=like.reason,
+        urgency=like.urgency,
+        expected_outcome=like.expected_outcome,
+        risks=like.risks,
+    )
+
+
+def _offers(reading: Reading | None) -> tuple[str | None, str]:
+    return (reading.preview.refusal, reading.drift) if reading is not None else (None, "")
 
 
 def _refused(why: str) -> Preview:

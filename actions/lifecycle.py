@@ -52,6 +52,7 @@ VALIDATE = _row("T2", {PROPOSED}, VALIDATED, "validate", "validated")
 REJECT = _row("T3", {PROPOSED}, CANCELLED, "validate fails", "cancelled")
 COUNT_APPROVAL = _row("T4", {VALIDATED}, VALIDATED, "approval, more needed", "approval", live=True)
 APPROVE = _row("T5", {VALIDATED}, APPROVED, "approval, the last needed", "approved", live=True)
+BREAK_GLASS = _row("T5", {VALIDATED, APPROVED}, APPROVED, "break-glass, by one person", "break_glass", live=True)
 CANCEL = _row("T6", PENDING, CANCELLED, "cancel", "cancelled")
 KILL = _row("T7", PENDING, CANCELLED, "kill switch", "cancelled")
 STAND_DOWN = _row("T8", PENDING, CANCELLED, "mode observe", "cancelled")
@@ -68,8 +69,8 @@ ATTEST_UNDONE = _row("T17", {UNKNOWN}, FAILED, "a named person: it did not", "fa
 WITHDRAW = _row("T18", PENDING, CANCELLED, "stale, superseded, or denied by policy", "cancelled")
 
 TRANSITIONS: Final = (
-    PROPOSE, VALIDATE, REJECT, COUNT_APPROVAL, APPROVE, CANCEL, KILL, STAND_DOWN, EXPIRE, CLAIM, COMPLETE, FAIL,
-    LOSE_TRACK, LOSE_LEASE, FOUND_DONE, FOUND_UNDONE, ATTEST_DONE, ATTEST_UNDONE, WITHDRAW,
+    PROPOSE, VALIDATE, REJECT, COUNT_APPROVAL, APPROVE, BREAK_GLASS, CANCEL, KILL, STAND_DOWN, EXPIRE, CLAIM, COMPLETE,
+    FAIL, LOSE_TRACK, LOSE_LEASE, FOUND_DONE, FOUND_UNDONE, ATTEST_DONE, ATTEST_UNDONE, WITHDRAW,
 )  # fmt: skip
 """Every way a proposal's status changes. T9 (mode execute) changes the control row alone."""
 
@@ -78,7 +79,7 @@ _STEPS: Final[Mapping[tuple[ActionStatus, str], ActionStatus]] = {
     (source, row.event): row.to
     for row in TRANSITIONS
     for source in row.sources
-    if source != row.to or row.event == "approval"
+    if source != row.to or row.event in {"approval", "break_glass"}
 }
 STATUS_EVENTS: Final = frozenset(row.event for row in TRANSITIONS)
 """Audit events that change, or confirm, a status; all others leave it alone."""

@@ -146,6 +146,18 @@ class Missing:
         )
 
 
+NOTHING_MISSING: Final = Missing(people=0, groups=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """Those who can give what an action still lacks, as far as the configuration alone says it."""
+
+    people: tuple[Person, ...]
+    groups: tuple[Group, ...]
+    """Slack user groups: whose members these are, Slack knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ruling:
     """Whether, by which rule, and why not."""
@@ -201,8 +213,26 @@ class ConfiguredPolicy:
 
     def who_may(self, verb: Verb, proposal: Decidable | None = None, *, subject: str | None = None) -> tuple[str, ...]:
         """Return the names of those who may, groups as `everyone in NAME`, sorted."""
-        who = set().union(*(clause.who for clause in self._granting(verb, proposal, subject)))
-        return tuple(sorted(_in_words(name) for name in who))
+        return tuple(sorted(_in_words(name) for name in _named(self._granting(verb, proposal, subject))))
+
+    def awaited(self, proposal: Decidable, lacking: Missing, approved: Collection[str]) -> Awaited:
+        """Return whose approval counts: not theirs who have *approved*, proposed it, or may not."""
+        # Where as many groups as people are missing, nobody else can give what is.
+        needed = frozenset(lacking.groups) if lacking.people <= len(lacking.groups) else frozenset[str]()
+        names = {f"{GROUP}{name}" for name in needed} or _named(self._granting(Verb.APPROVE, proposal, None))
+        denied = _named(self._denying(Verb.APPROVE, proposal, None))
+        return Awaited(
+            people=tuple(
+                person
+                for person in self._grants.people
+                if person.name not in approved and self._counts(person, proposal, needed)
+            ),
+            groups=tuple(
+                group
+                for group in self._grants.groups
+                if group.slack is not None and f"{GROUP}{group.name}" in names - denied
+            ),
+        )
 
     def authorize(
         self,
@@ -224,6 +254,17 @@ class ConfiguredPolicy:
             groups=asker.groups,
             rule=ruling.rule,
         )
+
+    def _counts(self, person: Person, proposal: Decidable, needed: frozenset[str]) -> bool:
+        via = Via.SLACK if person.slack else Via.CLI
+        identities = [Actor(ActorKind.SLACK, name) for name in person.slack] or [
+            Actor.cli(name, "") for name in person.cli
+        ]
+        if not identities:
+            return False
+        member = Standing(active=True, full_member=True, groups=frozenset())
+        decision = self.authorize(identities[0], Verb.APPROVE, proposal, member, via=via)
+        return decision.allowed and (not needed or not needed.isdisjoint(decision.groups))
 
     def _asker(self, actor: Actor, standing: Standing) -> _Asker:
         person = self.person(str(actor))
@@ -262,9 +303,7 @@ class ConfiguredPolicy:
         return granted if granted.refusal else self._barred(asker.person, verb, proposal, via) or granted
 
     def _denied(self, asker: _Asker, verb: Verb, proposal: Decidable | None, subject: str | None) -> _Ruling | None:
-        for clause in self._grants.denied:
-            if verb not in clause.verbs or not _touches(clause.scope, proposal, subject):
-                continue
+        for clause in self._denying(verb, proposal, subject):
             if asker.is_among(clause.who):
                 return _Ruling(clause.name, f"You may not {_IN_WORDS[verb]}: {clause.name} says so.")
             if asker.may_be_among(clause.who):
@@ -285,6 +324,13 @@ class ConfiguredPolicy:
         if any(asker.may_be_among(clause.who) for clause in clauses):
             reason = f"{reason} Whether you are in that group could not be found out. Try from Slack, or in a minute."
         return _Ruling("nothing grants it", reason)
+
+    def _denying(self, verb: Verb, proposal: Decidable | None, subject: str | None) -> Iterable[Clause]:
+        return (
+            clause
+            for clause in self._grants.denied
+            if verb in clause.verbs and _touches(clause.scope, proposal, subject)
+        )
 
     def _granting(self, verb: Verb, proposal: Decidable | None, subject: str | None) -> Iterable[Clause]:
         everywhere = self._grants.verbs.get(verb, frozenset())
@@ -332,6 +378,10 @@ def _touches(scope: Scope, proposal: Decidable | None, subject: str | None) -> b
     if proposal is None:
         return scope.touches_subject(subject)
     return scope.covers(proposal.subject, proposal.action_name, proposal.risk)
+
+
+def _named(clauses: Iterable[Clause]) -> frozenset[str]:
+    return frozenset().union(*(clause.who for clause in clauses))
 
 
 def _in_words(name: str) -> str:

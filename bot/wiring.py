@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actions.agent.intake import Intake
-from actions.attempt import Attempts
 from actions.auditor import ActionAuditor
 from actions.errors import ConfigurationError
 from actions.executor import ActionExecutor, Timing
@@ -16,6 +15,7 @@ from actions.policy import ConfiguredPolicy
 from actions.ports import Clock, Directory, KillFiles, Publisher, Store
 from actions.reconcile import Reconciler
 from actions.registry import ActionRegistry
+from actions.reminders import Reminders
 from actions.safety import SafetyController, introduce
 from actions.subject import Subject
 from actions.sweeper import Sweeper
@@ -43,6 +43,7 @@ class Parts:
     executor: ActionExecutor
     safety: SafetyController
     sweeper: Sweeper
+    reminders: Reminders
     reconciler: Reconciler
     intake: Intake
     auditor: ActionAuditor
@@ -136,11 +137,20 @@ async def assembled(
         executor=executor,
         safety=safety,
         sweeper=Sweeper(store=store, safety=safety, executor=executor, clock=clock, publisher=publisher),
+        reminders=Reminders(
+            store=store,
+            policy=policy,
+            directory=directory,
+            kill_files=kill_files,
+            clock=clock,
+            publisher=publisher,
+            schedule=settings.reminders.schedule,
+            successors=executor.attempts.successors,
+            read_again=executor.preview_proposal,
+        ),
         reconciler=Reconciler(
             store=store,
-            attempts=Attempts(
-                policy=policy, registry=registry, kill_files=kill_files, owner=owner, lease=settings.limits.lease
-            ),
+            attempts=executor.attempts,
             registry=registry,
             clock=clock,
             publisher=publisher,

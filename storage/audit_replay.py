@@ -14,7 +14,7 @@ from storage.columns import json_text
 from storage.problems import Problems
 
 CONTROL_EVENTS: Final = frozenset({"mode_change", "kill_switch", EXPLAINED})
-_APPROVALS: Final = frozenset({"approval", "approved"})
+_APPROVALS: Final = frozenset({"approval", "approved", "break_glass"})
 
 Line = tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any]
 """seq, at, proposal_id, event, actor, via, data, prev, hash; or whatever somebody put there."""
@@ -30,6 +30,8 @@ class ProposalTrail:
     """The digest of its row after the last transition."""
     record: str | None = None
     """The digest of its attempt, once that ended."""
+    review: str | None = None
+    """The digest of its review, as it was opened or closed last."""
     seq: int = 0
     approvals: list[tuple[Any, ...]] = field(default_factory=list)
     """Person, actor, via, parameters, time, groups: as in the approvals' rows."""
@@ -106,6 +108,8 @@ class Trail:
                 self._step(self.proposals.setdefault(proposal_id, ProposalTrail()), line)
             elif proposal_id not in self.proposals:
                 self._problems.add(f"Line {seq} ({event}) is about proposal {proposal_id}, which was never proposed.")
+            elif event == "reviewed":
+                self.proposals[proposal_id].review = orjson.loads(line[6])["review"]
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             self._problems.add(f"Line {seq} ({event}) cannot be understood: {_reason(error)}.")
 
@@ -127,6 +131,8 @@ class Trail:
         trail.version = data["version"]
         if "record" in data:
             trail.record = data["record"]
+        if "review" in data:
+            trail.review = data["review"]
         if event in _APPROVALS and data.get("person") is not None:
             groups = json_text(data["groups"])
             trail.approvals.append((data["person"], actor, via, data["params_hash"], at, groups))

@@ -11,7 +11,7 @@ from storage.database import Evidence, UnreadableError
 from storage.databases import database_at
 from storage.problems import Problems
 from storage.row_digest import RowDigest
-from storage.tables import CONTROL, PROPOSALS, RECORDS
+from storage.tables import CONTROL, PROPOSALS, RECORDS, REVIEWS
 
 _LINES: Final = "SELECT seq, at, proposal_id, event, actor, via, data, prev, hash FROM audit ORDER BY seq"
 _APPROVALS: Final = "SELECT proposal_id, person, actor, via, params_hash, at, groups FROM approvals ORDER BY id"
@@ -21,6 +21,7 @@ _SAVED: Final = (
 _SEED: Final = ("observe", 1)
 _PROPOSAL: Final = RowDigest(PROPOSALS, left_out={"lease_until"})
 _RECORD: Final = RowDigest(RECORDS)
+_REVIEW: Final = RowDigest(REVIEWS)
 _CONTROL: Final = RowDigest(CONTROL, times={"changed_at"})
 
 
@@ -85,6 +86,7 @@ def _judge(evidence: Evidence, trail: Trail, problems: Problems) -> None:
     _compare_proposals(evidence, trail, problems)
     _compare_approvals(evidence, trail, problems)
     _compare_records(evidence, trail, problems)
+    _compare_reviews(evidence, trail, problems)
     _compare_control(evidence, trail, problems)
 
 
@@ -140,6 +142,19 @@ def _compare_records(evidence: Evidence, trail: Trail, problems: Problems) -> No
             problems.add(f"The record of proposal {proposal_id} was edited: it is not as line {expected.seq} left it.")
     for proposal_id in unseen:
         problems.add(f"The record of proposal {proposal_id} is gone from its table.")
+
+
+def _compare_reviews(evidence: Evidence, trail: Trail, problems: Problems) -> None:
+    place = _REVIEW.names.index("proposal_id")
+    unseen = {proposal_id: one.review for proposal_id, one in trail.proposals.items() if one.review is not None}
+    for row in evidence.rows(_REVIEW.select):
+        proposal_id = row[place]
+        if proposal_id not in unseen:
+            problems.add(f"The review of proposal {proposal_id} has no line in the log: it was slipped into the table.")
+        elif _digest(_REVIEW, row) != unseen.pop(proposal_id):
+            problems.add(f"The review of proposal {proposal_id} was edited: it is not as the log says.")
+    for proposal_id in unseen:
+        problems.add(f"The review of proposal {proposal_id} is gone from its table.")
 
 
 def _compare_control(evidence: Evidence, trail: Trail, problems: Problems) -> None:

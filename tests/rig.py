@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from actions.attempt import Attempts
 from actions.auditor import ActionAuditor
 from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
+from actions.drafts import Proposition
 from actions.errors import ActionFailedError
-from actions.executor import ActionExecutor, Proposition, Timing
+from actions.executor import ActionExecutor, Timing
 from actions.models import Actor, ActorKind, Caller, Checkpoint, Fact, FailureOutcome, Risk, SafetyMode, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
 from actions.ports import Clock, KillFiles, Standing, Store
@@ -215,13 +215,7 @@ class Rig:
         )
         self.reconciler = Reconciler(
             store=store,
-            attempts=Attempts(
-                policy=POLICY,
-                registry=self.registry,
-                kill_files=kill_files,
-                owner=owner,
-                lease=timedelta(seconds=30),
-            ),
+            attempts=self.executor.attempts,
             registry=self.registry,
             clock=clock,
             publisher=self.publisher,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation, Diagnosis, DiagnosisOutput
+from actions.drafts import Proposition
 from actions.errors import (
     BadParametersError,
     KeyReusedError,
@@ -16,7 +17,7 @@ from actions.errors import (
     TargetUnavailableError,
     UnknownSubjectError,
 )
-from actions.executor import ActionExecutor, Proposition
+from actions.executor import ActionExecutor
 from actions.lifecycle import PROPOSED
 from actions.models import ActionProposal, Caller, SafetyMode
 from actions.ports import Clock, KillFiles, OutboxKind, Publisher, Store, Transaction

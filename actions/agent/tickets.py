@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from actions.decisions import withdraw_stale
 from actions.diagnosis.models import Diagnosis, Ticket, TicketStatus
 from actions.lifecycle import PENDING, is_final
 from actions.models import ActionProposal, ActionStatus, Caller, ReasonCode, SafetyMode
 from actions.ports import OutboxKind, Transaction
 from actions.subject import Finding
+from actions.successors import withdraw_stale
 
 FLAPPING_WINDOW: Final = timedelta(minutes=10)
 MAX_DIAGNOSES: Final = 5

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
-from actions.executor import Proposition
+from actions.drafts import Proposition
 from actions.models import Fact, Risk
 from actions.registry import ActionDefinition, Done, Happened, Parameters, Preview, Steps, Verdict, define
 from tests.rig import AGENT, ANN, Rig

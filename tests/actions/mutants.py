@@ -75,9 +75,9 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "tests/actions/test_decisions.py::TestWhoDecides::test_one_person_counts_once[memory]",
     ),
     "approvals by anybody": Mutant(
-        "actions.decisions",
-        "if decision.allowed:\n            return proposal",
-        "if decision.reason:\n            return proposal",
+        "actions.admission",
+        "if decision.allowed:\n        return proposal",
+        "if decision.reason:\n        return proposal",
         "tests/actions/test_decisions.py::TestWhoDecides::test_a_stranger_changes_nothing_and_is_written_down[memory-approve]",
     ),
     "approvals of one's own proposal": Mutant(
@@ -118,9 +118,9 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "tests/actions/test_decisions.py::TestWhoDecides::test_whoever_left_since_cannot_have_approved[memory]",
     ),
     "a claim that trusts old readings": Mutant(
-        "actions.attempt",
-        "            or drift_of(proposal.pins, ready.preview.pins)\n",
-        "",
+        "actions.successors",
+        "        drift = drift_of(proposal.pins, now_there.pins)\n",
+        '        drift = ""\n',
         "tests/actions/test_run.py::TestAtMostOnce::test_what_has_moved_since_the_decision_does_not_run[memory]",
     ),
     "an answer that comes too late": Mutant(

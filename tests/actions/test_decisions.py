@@ -22,7 +22,7 @@ from actions.errors import (
     StaleError,
     UnknownProposalError,
 )
-from actions.executor import Proposition
+from actions.drafts import Proposition
 from actions.lifecycle import COMPLETE
 from actions.models import Actor, ActorKind, Caller, ReasonCode, Risk, SafetyMode, Seen, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person

@@ -19,7 +19,8 @@ from actions.errors import (
     UnknownActionError,
     UnknownProposalError,
 )
-from actions.executor import Proposition, Timing
+from actions.drafts import Proposition
+from actions.executor import Timing
 from actions.models import EVERYTHING, Actor, ActorKind, Caller, Fact, Risk, SafetyMode, Via
 from actions.ports import MessageRef, OutboxKind, Store
 from actions.registry import ActionRegistry, Done, Parameters, Preview, Steps, Verdict, define

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.diagnosis.models import ActionRecommendation
 from actions.errors import NotReadyError
-from actions.executor import Proposition
+from actions.drafts import Proposition
 from actions.models import ActionProposal, ActionStatus, Actor, AuditEvent, Caller, SafetyMode, Via
 from actions.ports import Directory, Reader
 from actions.registry import ActionDefinition

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from bot.payloads import (
     MessageShortcut,
     ProposalRef,
     ScopeRef,
+    SnoozePress,
+    SnoozeValue,
     StopSubmission,
     ViewClosed,
     ViewSubmission,
@@ -40,6 +43,7 @@ RECORDED: Final[dict[str, Any]] = {
     "block_actions_cancel_in_thread": ButtonPress,
     "block_actions_details_ephemeral": DetailsPress,
     "block_actions_kill_switch_in_home": HomePress,
+    "block_actions_snooze_in_thread": SnoozePress,
     "message_action_in_thread": MessageShortcut,
     "slash_command": CommandCall,
     "view_submission": ViewSubmission,
@@ -118,6 +122,27 @@ def test_details_can_be_pressed_on_an_answer_that_only_one_person_sees() -> None
     press = DetailsPress.parse(recorded("block_actions_details_ephemeral"))
 
     assert (press.proposal_id, press.caller.via) == (12, Via.SLACK)
+
+
+def test_a_snooze_says_of_what_and_for_how_long() -> None:
+    press = SnoozePress.parse(recorded("block_actions_snooze_in_thread"))
+
+    assert (press.proposal_id, press.lasting) == (12, timedelta(minutes=15))
+    assert press.key == "T024BE7LD:C024BE91L:1772331725.000600:reminder.snooze:1772331752.416077"
+    assert press.caller == Caller(actor=Actor.slack("T024BE7LD", "U2147483697"), via=Via.SLACK, key=press.key)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1_441, 15.0, True, "15", None])
+def test_a_snooze_of_no_time_or_of_days_is_refused(minutes: Any) -> None:
+    value = json.dumps({"p": 12, "m": minutes}, separators=(",", ":"))
+    with pytest.raises(BadRequestError, match=r"cannot be read \(at actions\.0\.value"):
+        SnoozePress.parse(put(recorded("block_actions_snooze_in_thread"), "actions.0.value", value))
+    assert SnoozeValue(p=12, m=1_440).compact() == '{"p":12,"m":1440}'
+
+
+def test_a_snooze_is_pressed_on_a_message_and_nowhere_else() -> None:
+    with pytest.raises(BadRequestError):
+        SnoozePress.parse(put(recorded("block_actions_snooze_in_thread"), "container.type", "view"))
 
 
 def test_the_kill_switch_can_be_pressed_in_the_home_tab_only() -> None:

@@ -46,8 +46,8 @@ def about(bot: Bot, kind: OutboxKind, ref: object, payload: Mapping[str, Json] |
     )
 
 
-async def shown(bot: Bot, kind: OutboxKind, ref: object) -> Shown:
-    found = await bot.service._presenter.present(about(bot, kind, ref))
+async def shown(bot: Bot, kind: OutboxKind, ref: object, payload: Mapping[str, Json] | None = None) -> Shown:
+    found = await bot.service._presenter.present(about(bot, kind, ref, payload))
     assert found is not None
     return found
 
@@ -229,3 +229,60 @@ async def test_how_it_could_be_taken_back_is_said_as_long_as_the_action_is_the_s
     )
     assert presenter.undo_hint(replace(second, definition_hash=with_undo.definition_hash)) is None
     assert presenter.undo_hint(replace(first, definition_hash="0" * 64, parameters={"other": 1})) is None
+
+
+async def reminded(bot: Bot, proposal_id: int) -> Shown:
+    """Have people reminded of what was posted, and return how that looks."""
+    bot.clock.advance(10 * 60)
+    await bot.parts.reminders.remind()
+    return await shown(bot, OutboxKind.REMINDER, f"{proposal_id}/1", {"about": "undecided"})
+
+
+async def test_a_reminder_waits_for_the_card_and_goes_into_its_thread(bot: Bot, presenter: CardPresenter) -> None:
+    proposal_id = await bot.propose("a")
+    with pytest.raises(NotYetError):
+        await reminded(bot, proposal_id)
+
+    ref = await posted(bot, proposal_id)
+    found = await shown(bot, OutboxKind.REMINDER, f"{proposal_id}/1", {"about": "undecided"})
+
+    assert (found.thread, found.destination) == (ref, "C0INCIDENT42")
+    assert "Action 1 still waits" in found.message.text
+    for gone in ("1/2", "999/1"):
+        assert await presenter.present(about(bot, OutboxKind.REMINDER, gone, {"about": "undecided"})) is None
+
+
+async def test_a_reminder_that_was_decided_before_it_was_posted_is_not_posted(
+    bot: Bot, presenter: CardPresenter
+) -> None:
+    proposal_id = await bot.propose("a")
+    await posted(bot, proposal_id)
+    await reminded(bot, proposal_id)
+
+    await bot.parts.executor.cancel_proposal(proposal_id, by=ANN)
+
+    assert await presenter.present(about(bot, OutboxKind.REMINDER, "1/1", {"about": "undecided"})) is None
+
+
+async def test_people_are_mentioned_as_slack_knows_them(tmp_path: Path) -> None:
+    people = {
+        "ann": {"slack": ["T0LOCAL/U0ANN"]},
+        "bo": {"slack": ["T0LOCAL/U0BO"], "cli": ["bo"]},
+        "cy": {"cli": ["cy"]},
+    }
+    rules: dict[str, Any] = {
+        "people": people,
+        "groups": {"dba": {"slack": "S0DBA"}},
+        "approvers": {"approve": ["ann", "bo", "cy"]},
+        "grants": [{"who": ["group:dba"], "may": ["approve"]}],
+    }
+    async with local_workspace() as workspace, built_bot(workspace, settings_for(workspace, tmp_path, **rules)) as bot:
+        await bot.parts.safety.set_mode(
+            SafetyMode.EXECUTE, by=Caller(actor=Actor.cli("cy", "h"), via=Via.CLI), reason="x"
+        )
+        proposal_id = await bot.propose("a", by=BO)
+        await posted(bot, proposal_id, "C0OPS")
+
+        text = (await reminded(bot, proposal_id)).message.text
+
+    assert "Who can approve: S0DBA, U0ANN, cy\n" in text

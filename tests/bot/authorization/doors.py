@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from bot.housekeeping import prune
 from bot.ids import Button, Event, Modal, Subcommand
 from bot.ingest import check_body, submission
 from bot.message_check import MessageCheck
-from bot.payloads import ButtonValue, ProposalRef
+from bot.payloads import ButtonValue, ProposalRef, SnoozeValue
 from bot.serve import Service
 from tests.bot.authorization.kinds import INGEST_TOKEN, TEAM, USERS, Kind, team_of
 from tests.bot.authorization.world import World
@@ -111,10 +112,20 @@ def _pressed(world: World, button: Button) -> dict[str, Any]:
     if button is Button.KILL:
         return dict(_HOME)
     template = _DETAILS if button is Button.DETAILS else _PRESS
-    proposal = world.proposal
-    value = ButtonValue(p=1, t=world.parts.buttons.token_for(proposal.token), h=proposal.params_hash)
-    shown = ProposalRef(p=1).compact() if button is Button.DETAILS else value.compact()
-    return {**template, "actions": [template["actions"][0] | {"action_id": button.value, "value": shown}]}
+    action = {"action_id": button.value, "value": _carried(world, button)}
+    return {**template, "actions": [template["actions"][0] | action]}
+
+
+def _carried(world: World, button: Button) -> str:
+    match button:
+        case Button.DETAILS:
+            return ProposalRef(p=1).compact()
+        case Button.SNOOZE | Button.SNOOZE_LONGER:
+            return SnoozeValue(p=1, m=15).compact()
+        case _:
+            proposal = world.proposal
+            token = world.parts.buttons.token_for(proposal.token)
+            return ButtonValue(p=1, t=token, h=proposal.params_hash).compact()
 
 
 def _by(kind: Kind, template: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +146,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "cancel": lambda world, by: world.parts.executor.cancel_proposal(1, by=by, reason="because"),
     "explain": lambda world, by: world.parts.executor.explain_cancellation(1, by=by, reason="because"),
     "resolve": lambda world, by: world.parts.executor.resolve_proposal(1, happened=True, by=by, reason="seen"),
+    "snooze": lambda world, by: world.parts.reminders.snooze(1, by=by, lasting=timedelta(minutes=15)),
     "kill": lambda world, by: world.parts.safety.kill_switch(by=by, reason="because"),
     "observe": lambda world, by: world.parts.safety.set_mode(SafetyMode.OBSERVE, by=by),
     "execute": lambda world, by: world.parts.safety.set_mode(SafetyMode.EXECUTE, by=by, reason="because"),
@@ -184,6 +196,7 @@ JOBS: Final[Mapping[str, Job]] = {
     "delivery": lambda world: world.service._delivery.deliver_due(),
     "holding the lease": lambda world: world.service._lease.hold(),
     "sweeping": lambda world: world.parts.sweeper.sweep(),
+    "reminding": lambda world: world.parts.reminders.remind(),
     "reconciling": lambda world: world.parts.reconciler.reconcile(),
     "comparing cards": lambda world: _check_of(world.service).compare(),
     "asking who the approvers are": lambda world: world.service._acquaintance.renew(),

@@ -41,6 +41,7 @@ READS: Final = Row()
 _APPROVE: Final = Row(does="approved", who=TWO, statuses=frozenset({VALIDATED}), modes=frozenset({Mode.EXECUTE}))
 _CANCEL: Final = Row(does="cancelled", who=THREE, statuses=PENDING)
 _EXPLAIN: Final = Row(does="explained", who=THREE, statuses=frozenset({CANCELLED}))
+_SNOOZE: Final = Row(does="snoozed", who=THREE, statuses=frozenset({VALIDATED}))
 _KILL: Final = Row(does="kill_switch", who=THREE)
 _OBSERVE: Final = Row(does="mode_change", who=THREE)
 # Execute where it is execute already changes nothing, unless a kill file lies there.
@@ -52,6 +53,8 @@ SLACK: Final[Mapping[str, Row]] = {
     "button proposal.cancel": _CANCEL,
     "button proposal.details": READS,
     "button kill_switch.throw": _KILL,
+    "button reminder.snooze": _SNOOZE,
+    "button reminder.snooze_longer": _SNOOZE,
     "command status": READS,
     "command mode": READS,
     "command mode observe": _OBSERVE,
@@ -80,6 +83,7 @@ CORE: Final[Mapping[str, Row]] = {
     "cancel": Row(does="cancelled", who=THREE | CLI_ANYBODY, statuses=PENDING),
     "explain": Row(does="explained", who=THREE | CLI_ANYBODY, statuses=frozenset({CANCELLED})),
     "resolve": Row(does="completed", who=THREE | CLI_LISTED, statuses=frozenset({UNKNOWN})),
+    "snooze": Row(does="snoozed", who=THREE | CLI_ANYBODY, statuses=frozenset({VALIDATED})),
     "kill": Row(does="kill_switch", who=THREE | CLI_ANYBODY),
     "observe": Row(does="mode_change", who=THREE | CLI_ANYBODY),
     "execute": Row(does="mode_change", who=THREE | CLI_LISTED, modes=_TO_EXECUTE),
@@ -90,6 +94,7 @@ CLI: Final[Mapping[str, str]] = {
     "actions approve": "approve",
     "actions cancel": "cancel",
     "actions resolve": "resolve",
+    "actions snooze": "snooze",
     "actions kill-switch": "kill",
     "actions mode": "execute",
     "propose": "propose",
@@ -134,6 +139,7 @@ JOBS: Final[Mapping[str, _Writes]] = {
     "agent": _NOTHING,
     "delivery": _NOTHING,
     "holding the lease": _NOTHING,
+    "reminding": _NOTHING,
     "sweeping": {**_VALIDATES, **_STANDS_DOWN},
     "reconciling": {(UNKNOWN, mode): {"failed"} for mode in EVERY_MODE},
     "comparing cards": _NOTHING,

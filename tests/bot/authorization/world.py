@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 from starlette.types import ASGIApp
 
 from actions.diagnosis.models import ActionRecommendation
-from actions.executor import Proposition
+from actions.drafts import Proposition
 from actions.models import (
     EVERYTHING,
     ActionProposal,
@@ -85,7 +85,7 @@ class Seen:
     @property
     def decided(self) -> list[str]:
         """Return everything that only a person may bring about, whoever did."""
-        people = {"approval", "approved", "explained", "kill_switch", "mode_change"}
+        people = {"approval", "approved", "explained", "kill_switch", "mode_change", "snoozed"}
         return [one.event for one in self.events if one.event in people or one.data.get("reason_code") == "user"]
 
 

@@ -99,3 +99,37 @@ def test_who_is_not_on_the_list_may_not_settle_anything(home: Home) -> None:
 
     assert said.code == 1
     assert "Those who may: ann." in said.err
+
+
+def test_reminders_are_put_off_by_the_person_who_is_logged_in(home: Home) -> None:
+    proposal_id = home.act(waiting)
+
+    said = home.run("actions", "snooze", str(proposal_id), "--for", "1h")
+
+    # As far as its warning, ten minutes before it expires.
+    assert (said.code, said.out) == (
+        0,
+        f"Nobody is reminded of action {proposal_id} before 2026-03-01 12:50:00 UTC.\n",
+    )
+    event = last_event(home, proposal_id)
+    assert (event.event, event.actor, event.via) == ("snoozed", ME, Via.CLI)
+
+
+@pytest.mark.parametrize(("span", "why"), [("soon", "not a length of time such as"), ("-5min", "not a length of time")])
+def test_a_snooze_needs_a_length_of_time(home: Home, span: str, why: str) -> None:
+    proposal_id = home.act(waiting)
+
+    said = home.run("actions", "snooze", str(proposal_id), "--for", span)
+
+    assert said.code == 2
+    assert why in said.err
+
+
+def test_what_is_decided_has_nothing_to_snooze(home: Home) -> None:
+    proposal_id = home.act(waiting)
+    home.run("actions", "cancel", str(proposal_id))
+
+    said = home.run("actions", "snooze", str(proposal_id), "--for", "15min", "--json")
+
+    assert (said.code, said.out) == (1, "")
+    assert "cannot be snoozed from there" in said.err

@@ -8,6 +8,7 @@ from pydantic import Field
 from actions.canonical import canonical_json
 from actions.diagnosis.models import Ticket, TicketStatus
 from actions.models import Actor, Checkpoint, Control, Review, SafetyMode
+from actions.reminder_schedule import About
 from actions.safety import Stopped
 from actions.validation import MAX_PARAMETERS_BYTES
 from bot.payloads import ConfirmRef
@@ -24,7 +25,9 @@ from bot.views.edit_modal import edit_modal, retry_modal
 from bot.views.home import HomeItem, HomeView, home
 from bot.views.notice import notice
 from bot.views.parameters import BLOCK_ID, read_parameters, render_parameters, shows, spelled
+from bot.views.people import Audience
 from bot.views.plain import exact, fallback, line, passage
+from bot.views.reminder import ReminderView, Snooze, reminder
 from bot.views.resolve_modal import resolve_modal
 from bot.views.result import result
 from bot.views.review_modal import review_modal
@@ -63,6 +66,27 @@ def faults_of_details(attacker: Attacker) -> list[str]:
 
 def faults_of_result(attacker: Attacker) -> list[str]:
     return message_faults(result(attacker.dossier(), NOW), users=USERS)
+
+
+def faults_of_reminder(attacker: Attacker) -> list[str]:
+    card_view = attacker.card()
+    view = ReminderView(
+        dossier=card_view.dossier,
+        number=3,
+        about=attacker.choose([None, *About]),
+        audience=Audience(
+            users=("UANN", "UBO") * attacker.choose([0, 1, 9]),
+            groups=attacker.choose([(), ("S012DBA",)]),
+            names=attacker.many((attacker.text(),)),
+        ),
+        lacking=card_view.lacking,
+        now=NOW,
+        card=attacker.choose([LINK, None]),
+        button_token=TOKEN,
+        unread=attacker.choose(["", attacker.text()]),
+        snooze=attacker.choose([None, Snooze(actor=Actor.slack("T1", "UBO"), until=NOW)]),
+    )
+    return message_faults(reminder(view), users=(*USERS, "S012DBA"), links=(LINK,))
 
 
 def faults_of_diagnosis(attacker: Attacker) -> list[str]:
@@ -200,6 +224,7 @@ ATTACKS: Final[Mapping[str, Callable[[Attacker], list[str]]]] = {
     "answer about one action": faults_of_answer,
     "details": faults_of_details,
     "result": faults_of_result,
+    "reminder": faults_of_reminder,
     "diagnosis": faults_of_diagnosis,
     "announcement": faults_of_announcement,
     "digest": faults_of_digest,

@@ -82,6 +82,8 @@ def _node_faults(node: Mapping[str, Any], users: Sequence[str], links: Sequence[
     match node.get("type"):
         case "user":
             return [] if node["user_id"] in users else [f"pings {node['user_id']}"]
+        case "usergroup":
+            return [] if node["usergroup_id"] in users else [f"pings {node['usergroup_id']}"]
         case "link":
             return [] if node["url"] in links else [f"links to {node['url']}"]
         case "button":

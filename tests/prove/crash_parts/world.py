@@ -15,7 +15,8 @@ from actions.auditor import ActionAuditor
 from actions.diagnosis.models import ActionRecommendation
 from actions.dispatcher import Dispatcher
 from actions.errors import OperatorError
-from actions.executor import Proposition, Timing
+from actions.drafts import Proposition
+from actions.executor import Timing
 from actions.lifecycle import APPROVED
 from actions.models import Caller, Checkpoint, SafetyMode
 from actions.ports import KillFiles

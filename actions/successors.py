@@ -1,0 +1,115 @@
+"""One proposal in the place of another, in one transaction: the older cannot be decided once the newer is there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from actions.canonical import Json
+from actions.drafts import Drafts
+from actions.errors import OperatorError, StaleError
+from actions.lifecycle import PENDING, WITHDRAW
+from actions.models import ActionProposal, Actor, Caller, ReasonCode, Via
+from actions.ports import Transaction
+from actions.readings import drift_of
+from actions.registry import ActionRegistry, Preview
+from actions.safety import refuse_decided
+from actions.transitions import bear, transition
+
+RENEWAL = Caller(actor=Actor.system("renewal"), via=Via.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successors:
+    """Lets proposals follow on one another."""
+
+    registry: ActionRegistry
+    drafts: Drafts
+
+    def renew(self, tx: Transaction, proposal: ActionProposal, drift: str, by: Caller, at: datetime) -> StaleError:
+        """Cancel a proposal whose target has changed, and propose the same anew, without approvals.
+
+        The new one is read and put up for decision like any other; its card shows what has changed.
+        """
+        withdraw_stale(tx, proposal, drift, by, at)
+        born = bear(tx, self.drafts.again(proposal, at), by=RENEWAL, at=at)
+        return StaleError(proposal.id, drift, successor=born.id if born is not None else None)
+
+    def stale(
+        self, tx: Transaction, proposal: ActionProposal, now_there: Preview, by: Caller, at: datetime
+    ) -> StaleError | None:
+        """End a pending proposal that does not fit what was read of its target any more; None if it does.
+
+        It is renewed if only what it rests on has moved; what must not be done now is cancelled.
+        """
+        not_offered = self.not_offered(tx, proposal, by, at)
+        if not_offered is not None:
+            return not_offered
+        if now_there.refusal:
+            return withdraw_stale(tx, proposal, now_there.refusal, by, at)
+        drift = drift_of(proposal.pins, now_there.pins)
+        return self.renew(tx, proposal, drift, by, at) if drift else None
+
+    def not_offered(self, tx: Transaction, proposal: ActionProposal, by: Caller, at: datetime) -> StaleError | None:
+        """Cancel a proposal whose action is not there any more as it was; None if it is."""
+        changed = why_not_offered(self.registry, proposal)
+        return withdraw_stale(tx, proposal, changed, by, at) if changed else None
+
+
+def replace_by(
+    tx: Transaction, old: ActionProposal, draft: ActionProposal, *, by: Caller, at: datetime
+) -> ActionProposal | OperatorError:
+    """Store *draft* in the place of *old*, which must be pending and of the current epochs."""
+    born = bear_in_place(tx, replace(draft, epoch=old.epoch, subject_epoch=old.subject_epoch), [old], by=by, at=at)
+    return born if born is not None else refuse_decided(tx.proposal(old.id) or old)
+
+
+def bear_in_place(
+    tx: Transaction, draft: ActionProposal, older: Iterable[ActionProposal], *, by: Caller, at: datetime
+) -> ActionProposal | None:
+    """Store *draft* and supersede *older* and whatever else waits for the same action on the same target.
+
+    None if its source was proposed before.
+    """
+    rivals = {one.id: one for one in [*rivals_of(tx, draft), *older]}
+    born = bear(tx, replace(draft, supersedes=draft.supersedes or max(rivals, default=None)), by=by, at=at)
+    if born is None:
+        return None
+    for rival in rivals.values():
+        _supersede(tx, rival, born, by=by, at=at)
+    return born
+
+
+def rivals_of(tx: Transaction, draft: ActionProposal) -> list[ActionProposal]:
+    """Return the pending proposals of the same action on the same target."""
+    return [one for one in tx.pending_on(draft.subject, draft.target) if one.action_name == draft.action_name]
+
+
+def why_not_offered(registry: ActionRegistry, proposal: ActionProposal) -> str | None:
+    """Return why the action is not there any more as it was when it was proposed; None if it is."""
+    definition = registry.find(proposal.action_name)
+    if definition is None:
+        return "the action is not offered any more"
+    return None if definition.definition_hash == proposal.definition_hash else "the action was redefined"
+
+
+def withdraw_stale(tx: Transaction, proposal: ActionProposal, changed: str, by: Caller, at: datetime) -> StaleError:
+    """Cancel a pending proposal whose ground has shifted, and return the refusal that says how."""
+    transition(
+        tx,
+        WITHDRAW,
+        proposal,
+        by=by,
+        at=at,
+        changes={"reason_code": ReasonCode.STALE, "detail": f"What it rested on has changed: {changed}"},
+        data={"reason_code": ReasonCode.STALE.value, "changed": changed},
+    )
+    return StaleError(proposal.id, changed)
+
+
+def _supersede(tx: Transaction, old: ActionProposal, by_this: ActionProposal, *, by: Caller, at: datetime) -> None:
+    if old.status not in PENDING:
+        return
+    code = ReasonCode.SUPERSEDED
+    data: dict[str, Json] = {"reason_code": code.value, "superseded_by": by_this.id}
+    changes = {"reason_code": code, "detail": f"Action {by_this.id} took its place"}
+    transition(tx, WITHDRAW, old, by=by, at=at, changes=changes, data=data)
