@@ -40,6 +40,7 @@ from actions.models import (
 )
 from actions.policy import NOTHING_MISSING, Missing, missing
 from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Reader, Transaction
+from actions.reminder_schedule import ReminderSchedule
 from actions.safety import refuse_decided, require_live, said
 from actions.schedule import Schedule
 from actions.successors import Successors, replace_by
@@ -59,6 +60,7 @@ class Decisions:
     kill_files: KillFiles
     schedule: Schedule
     successors: Successors
+    reminders: ReminderSchedule
 
     def approve(self, tx: Transaction, proposal_id: int, ask: Ask) -> Outcome:
         """Count one person's yes; the last one needed approves."""
@@ -220,7 +222,11 @@ class Decisions:
                 "groups": list(approval.groups),
             },
         )
-        return moved or _lost(tx, proposal)
+        if moved is None:
+            return _lost(tx, proposal)
+        if enough:
+            self.reminders.begin(tx, moved, ask.at)
+        return moved
 
 
 def _cancelled(tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:

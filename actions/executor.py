@@ -58,6 +58,7 @@ from actions.ports import (
 )
 from actions.readings import Reading, Readings
 from actions.registry import ActionDefinition, ActionRegistry, Preview
+from actions.reminder_schedule import ReminderSchedule
 from actions.run import Run
 from actions.safety import effective, is_of_earlier_epoch, lock, said, stand_down
 from actions.schedule import Schedule
@@ -90,6 +91,7 @@ class Timing:
     """How long everybody may abort what is of high risk, before it begins."""
     undo_window: timedelta = timedelta(hours=1)
     """How long after its end an action can be undone at the press of a button."""
+    reminders: ReminderSchedule = field(default_factory=ReminderSchedule)
 
 
 class ActionExecutor:
@@ -129,7 +131,13 @@ class ActionExecutor:
             calendar=calendar,
         )
         successors = Successors(registry=registry, drafts=self._drafts)
-        self._decisions = Decisions(policy=policy, kill_files=kill_files, schedule=self.schedule, successors=successors)
+        self._decisions = Decisions(
+            policy=policy,
+            kill_files=kill_files,
+            schedule=self.schedule,
+            successors=successors,
+            reminders=self._timing.reminders,
+        )
         self._break_glass = BreakGlass(
             policy=policy, kill_files=kill_files, schedule=self.schedule, successors=successors
         )
@@ -489,7 +497,11 @@ class ActionExecutor:
             data = {"reason_code": ReasonCode.INVALID.value, "why": problem}
             return transition(tx, REJECT, proposal, by=by, at=self._clock.now(), changes=changes, data=data) or proposal
         changes = {"pins": preview.pins, "before": preview.before, "impact": preview.impact}
-        return transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes) or proposal
+        validated = transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes)
+        if validated is None:
+            return proposal
+        self._timing.reminders.begin(tx, validated, self._clock.now())
+        return validated
 
     def _show_waiting(self, tx: Transaction, proposal_id: int) -> None:
         # Once: it is tried again every second, and the card would say the same.

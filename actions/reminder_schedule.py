@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from actions.lifecycle import APPROVED, VALIDATED
@@ -10,11 +11,23 @@ from actions.ports import OutboxKind, Transaction
 
 ANNOUNCED_BEFORE: Final = timedelta(minutes=5)
 """How long before an approved action starts it is announced."""
+SNOOZED: Final = "snoozed"
+"""The audit event of a snooze: `after` which message, and `until` when."""
 _NO_NEWS: Final = timedelta(minutes=1)
 """What starts within this of its approval is known to those who look on."""
 _EARLY: Final = 0.8
 """The part of a short life after which the warning comes."""
 _MOST_DOUBLINGS: Final = 16
+
+
+class About(StrEnum):
+    """What people are told; `about` in the payload of an outbox item."""
+
+    UNDECIDED = "undecided"
+    EXPIRING = "expiring"
+    """The last word before it expires undecided."""
+    STARTING = "starting"
+    """What was approved for later begins soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

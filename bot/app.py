@@ -8,9 +8,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.executor import ActionExecutor
 from actions.ports import Clock, Publisher, Store
+from actions.reminders import Reminders
 from actions.safety import SafetyController
 from bot.desk import Desk
-from bot.listeners import approvals, commands, errors, forms, home
+from bot.listeners import approvals, commands, errors, forms, home, reminders
 from bot.modals import Modals
 from bot.workspace_identity import WorkspaceIdentity
 
@@ -21,6 +22,7 @@ def build_app(
     who: WorkspaceIdentity,
     executor: ActionExecutor,
     safety: SafetyController,
+    reminding: Reminders,
     desk: Desk,
     modals: Modals,
     slash: commands.Commands,
@@ -55,5 +57,6 @@ def build_app(
     commands.register(app, commands=slash)
     forms.register(app, executor=executor)
     home.register(app, desk=desk, safety=safety, modals=modals)
+    reminders.register(app, reminders=reminding)
     errors.register(app, store=store, modals=modals, clock=clock, publisher=publisher)
     return app

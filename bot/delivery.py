@@ -16,7 +16,7 @@ from actions.ports import Clock, MessageRef, OutboxItem, OutboxKind, Reader, Sto
 from bot.channels import Channels
 from bot.own_messages import OwnMessages, forget
 from bot.pacer import Pacer
-from bot.shown import NotYetError, Shown
+from bot.shown import IN_THE_THREAD, NotYetError, Shown, proposal_of
 from bot.slack_errors import NO_ANSWER, Meaning, error_code, is_rate_limit, meaning, wait_asked
 from bot.views.notice import notice
 from bot.workspace_identity import WorkspaceIdentity
@@ -297,7 +297,7 @@ class Delivery:
                 log.warning("the message of %s %s is gone (%s); it is posted anew", item.kind.value, item.ref, code)
                 await self._store.write(lambda tx: forget(tx, ref))
                 await self._again(item, _backoff(item.attempts) if item.attempts else 0.0, code)
-            case Meaning.GONE if item.kind is OutboxKind.RESULT:
+            case Meaning.GONE if item.kind in IN_THE_THREAD:
                 await self._post_card_anew(item, code)
             case _:
                 self.health.given_up += 1
@@ -317,13 +317,14 @@ class Delivery:
         self._resume_at = self._clock.monotonic() + LOCKED_OUT_PAUSE
 
     async def _post_card_anew(self, item: OutboxItem, code: str) -> None:
-        """Have the card posted again of which a result is to be a reply, and try that afterwards."""
-        log.warning("the card of action %s is gone (%s); it is posted anew before its result", item.ref, code)
+        """Have the card posted again to which something is a reply, and try that afterwards."""
+        number = proposal_of(item)
+        log.warning("the card of action %s is gone (%s); it is posted anew before the replies to it", number, code)
         now = self._clock.now()
 
         def work(tx: Transaction) -> None:
-            forget(tx, tx.message(OutboxKind.CARD, item.ref))
-            tx.enqueue(OutboxKind.CARD, item.ref, at=now)
+            forget(tx, tx.message(OutboxKind.CARD, number))
+            tx.enqueue(OutboxKind.CARD, number, at=now)
 
         await self._store.write(work)
         await self._again(item, _backoff(item.attempts), code)

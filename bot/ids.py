@@ -31,6 +31,8 @@ class Button(StrEnum):
     CANCEL = "proposal.cancel"
     DETAILS = "proposal.details"
     KILL = "kill_switch.throw"
+    SNOOZE = "reminder.snooze"
+    SNOOZE_LONGER = "reminder.snooze_longer"
 
 
 class Modal(StrEnum):
@@ -95,3 +97,4 @@ class MessageEvent(StrEnum):
     DIAGNOSIS = "operator_diagnosis"
     ANNOUNCEMENT = "operator_announcement"
     DIGEST = "operator_digest"
+    REMINDER = "operator_reminder"

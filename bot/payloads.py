@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import (
@@ -84,6 +85,13 @@ class ScopeRef(_Value):
     s: Annotated[str, StringConstraints(pattern=r"\A(?:\*|[a-z][a-z0-9_-]{0,62})\z")]
 
 
+class SnoozeValue(_Value):
+    """What a Snooze button carries: which proposal, and for how many minutes."""
+
+    p: _ProposalId
+    m: Annotated[int, Field(ge=1, le=1_440)]
+
+
 V = TypeVar("V", bound=_Value)
 
 
@@ -101,6 +109,7 @@ def _reader(kind: type[V]) -> BeforeValidator:
 
 _ButtonValue = Annotated[ButtonValue, _reader(ButtonValue)]
 _ProposalRef = Annotated[ProposalRef, _reader(ProposalRef)]
+_SnoozeValue = Annotated[SnoozeValue, _reader(SnoozeValue)]
 _ConfirmRef = Annotated[ConfirmRef, _reader(ConfirmRef)]
 _ScopeRef = Annotated[ScopeRef, _reader(ScopeRef)]
 
@@ -224,6 +233,32 @@ class DetailsPress(_Press):
     def key(self) -> str:
         """See `_Interaction.key`."""
         return f"{self.team_id}:{self.user_id}:{self.action_id}:{self.action_ts}"
+
+
+class SnoozePress(_Press):
+    """A press of a Snooze button on a reminder."""
+
+    what = "a button press"
+
+    surface: Literal["message"] = Field(validation_alias=AliasPath("container", "type"))
+    channel: _ChannelId = Field(validation_alias=AliasPath("container", "channel_id"))
+    message_ts: _Timestamp = Field(validation_alias=AliasPath("container", "message_ts"))
+    value: _SnoozeValue = Field(validation_alias=AliasPath("actions", 0, "value"))
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal that people are reminded of."""
+        return self.value.p
+
+    @property
+    def lasting(self) -> timedelta:
+        """How long there are to be no reminders."""
+        return timedelta(minutes=self.value.m)
+
+    @property
+    def key(self) -> str:
+        """See `_Interaction.key`."""
+        return f"{self.team_id}:{self.channel}:{self.message_ts}:{self.action_id}:{self.action_ts}"
 
 
 class HomePress(_Press):

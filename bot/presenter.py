@@ -9,6 +9,8 @@ from actions.models import ActionProposal, AuditEvent, Verb
 from actions.policy import ConfiguredPolicy, missing
 from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Quorum, Reader, Store
 from actions.registry import ActionRegistry
+from actions.reminder_schedule import About, number_of
+from bot import reminder_data
 from bot.digest_data import DigestOrder, gather
 from bot.links import Links
 from bot.shown import NotYetError, Shown
@@ -17,6 +19,7 @@ from bot.views.card import CardView, card
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
 from bot.views.digest import digest
 from bot.views.message import Message
+from bot.views.reminder import ReminderView, reminder
 from bot.views.result import result
 
 ChannelFor = Callable[[str, Severity], str | None]
@@ -51,10 +54,8 @@ class CardPresenter:
     async def present(self, item: OutboxItem) -> Shown | None:
         """See `Presenter.present`."""
         match item.kind:
-            case OutboxKind.CARD:
-                return await self._card(int(item.ref))
-            case OutboxKind.RESULT:
-                return await self._result(int(item.ref))
+            case OutboxKind.CARD | OutboxKind.RESULT | OutboxKind.REMINDER:
+                return await self._about_a_proposal(item)
             case OutboxKind.DIAGNOSIS:
                 return await self._diagnosis(int(item.ref))
             case OutboxKind.ANNOUNCEMENT:
@@ -97,6 +98,12 @@ class CardPresenter:
         shown = ", ".join(f"{key}={value}" for key, value in parameters.items())
         return f"{proposal.subject}.{name}({shown})"
 
+    async def _about_a_proposal(self, item: OutboxItem) -> Shown | None:
+        if item.kind is OutboxKind.REMINDER:
+            return await self._reminder(item)
+        proposal_id = int(item.ref)
+        return await (self._card if item.kind is OutboxKind.CARD else self._result)(proposal_id)
+
     async def _card(self, proposal_id: int) -> Shown | None:
         dossier = await self._store.read(lambda reader: reader.dossier(proposal_id))
         if dossier is None:
@@ -112,6 +119,38 @@ class CardPresenter:
         message = result(dossier, self._clock.now())
         return self._shown(
             message, dossier.message.channel_id, version=dossier.proposal.version, thread=dossier.message
+        )
+
+    async def _reminder(self, item: OutboxItem) -> Shown | None:
+        found = await self._store.read(lambda reader: reminder_data.gather(reader, item))
+        if found is None:
+            return None
+        dossier, about = found
+        if dossier.message is None:
+            raise NotYetError
+        message = reminder(self._reminder_view(dossier, about, item))
+        return self._shown(
+            message, dossier.message.channel_id, version=dossier.proposal.version, thread=dossier.message
+        )
+
+    def _reminder_view(self, dossier: Dossier, about: About | None, item: OutboxItem) -> ReminderView:
+        proposal = dossier.proposal
+        _, number = number_of(item.ref)
+        lacking = missing(proposal, self._quorum(proposal), dossier.approvals)
+        starting = about is About.STARTING
+        return ReminderView(
+            dossier=dossier,
+            number=number,
+            about=about,
+            audience=(
+                reminder_data.approved(dossier) if starting else reminder_data.awaited(self._policy, dossier, lacking)
+            ),
+            lacking=lacking,
+            now=self._clock.now(),
+            card=self._links.to(dossier.message),
+            button_token=self._tokens.token_for(proposal.token),
+            unread=str(item.payload.get("unread", "")),
+            snooze=reminder_data.snooze(dossier, number),
         )
 
     async def _diagnosis(self, diagnosis_id: int) -> Shown | None:

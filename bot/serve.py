@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 SLACK_TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
 SWEEP: Final = 1.0
+REMIND: Final = 1.0
 RECONCILE: Final = 2.0
 LEASE: Final = 3.0
 COMPARE: Final = 60.0
@@ -220,6 +221,7 @@ class Service:
             who=self._who,
             executor=parts.executor,
             safety=parts.safety,
+            reminding=parts.reminders,
             desk=self._desk,
             modals=self._modals,
             slash=slash,
@@ -281,6 +283,7 @@ class Service:
         jobs: list[tuple[float, Callable[[], Awaitable[object]], str]] = [
             (LEASE, self._lease.hold, "holding the lease"),
             (SWEEP, parts.sweeper.sweep, "sweeping"),
+            (REMIND, parts.reminders.remind, "reminding"),
             (RECONCILE, parts.reconciler.reconcile, "reconciling"),
             (COMPARE, check.compare, "comparing cards"),
             (MEET, self._acquaintance.renew, "asking who the approvers are"),

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from actions.ports import MessageRef, OutboxItem, OutboxKind
 from bot.views import blocks
 from bot.views.message import Message
+
+IN_THE_THREAD: Final = frozenset({OutboxKind.RESULT, OutboxKind.REMINDER})
+"""What is posted as a reply to a proposal's card."""
+
+
+def proposal_of(item: OutboxItem) -> str:
+    """Return the proposal that a card, or a reply to one, is about."""
+    return item.ref.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +52,8 @@ class Shown:
 
     def text_alone(self, item: OutboxItem, code: str) -> dict[str, Any]:
         """Return the arguments for when Slack refuses the blocks: the text says everything, and what is missing."""
-        of_action = item.kind in {OutboxKind.CARD, OutboxKind.RESULT}
-        how = f" Look at it with /operator show {item.ref}." if of_action else ""
+        of_action = item.kind in {OutboxKind.CARD, *IN_THE_THREAD}
+        how = f" Look at it with /operator show {proposal_of(item)}." if of_action else ""
         why = f"(Slack refused the full message: {code}. Buttons are missing.{how})"
         return {**self.payload(), "text": f"{self.message.text}\n{why}", "blocks": []}
 

@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Final
 
 from actions.auditor import ActionAuditor
+from actions.calendar import ALWAYS_OPEN, Calendar
 from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
 from actions.drafts import Proposition
-from actions.errors import ActionFailedError
+from actions.errors import ActionFailedError, TargetUnavailableError
 from actions.executor import ActionExecutor, Timing
 from actions.models import Actor, ActorKind, Caller, Checkpoint, Fact, FailureOutcome, Risk, SafetyMode, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
@@ -85,6 +86,8 @@ class Target:
         return await self.touch(params, steps)
 
     async def preview(self, params: Touch) -> Preview:
+        if not self.reachable:
+            raise TargetUnavailableError("the rack cannot be reached")
         pin = self.pins.get(params.item, 0)
         return Preview(
             impact=(Fact(label="touched before", value=str(self.ledger[params.key])),),
@@ -171,6 +174,7 @@ class Rig:
         *,
         owner: str = "host/1/a",
         timing: Timing | None = None,
+        calendar: Calendar = ALWAYS_OPEN,
         target: Target | None = None,
         subject: str = "rack",
         subjects: Collection[str] = ("rack", "shelf"),
@@ -198,6 +202,7 @@ class Rig:
             publisher=self.publisher,
             owner=owner,
             timing=timing or Timing(lease=timedelta(seconds=30)),
+            calendar=calendar,
         )
         self.safety = SafetyController(
             store=store,

@@ -107,6 +107,24 @@ def cancel(proposal_id: ProposalId, words: Words = None, reason: Reason = "", as
 
 @app.command(
     help=guide(
+        "Send no reminders of an action for a while. The warning before it expires still comes.",
+        "operator actions snooze 12 --for 15min",
+        exits=_REFUSED,
+    )
+)
+def snooze(
+    proposal_id: ProposalId,
+    lasting: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 15min, 1h, or seconds.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send no reminders of an action for a while."""
+    from bot.cli.decide import snooze as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, lasting=lasting, as_json=as_json))
+
+
+@app.command(
+    help=guide(
         "Settle an unknown outcome. Look at the system yourself first; your word stands in the audit log.",
         'operator actions resolve 12 --happened --reason "etcdctl shows the alarm is gone"',
         'operator actions resolve 12 --did-not-happen --reason "the member list is unchanged"',

@@ -22,6 +22,11 @@ def user(user_id: str) -> Block:
     return {"type": "user", "user_id": user_id}
 
 
+def usergroup(usergroup_id: str) -> Block:
+    """A mention of a Slack user group, which tells its members when the message is first posted."""
+    return {"type": "usergroup", "usergroup_id": usergroup_id}
+
+
 def link(url: str, label: str) -> Block:
     """A link; both parts must be our own."""
     return {"type": "link", "url": url, "text": label}

@@ -15,6 +15,7 @@ _EVENTS: Final = {
     OutboxKind.DIAGNOSIS: MessageEvent.DIAGNOSIS,
     OutboxKind.ANNOUNCEMENT: MessageEvent.ANNOUNCEMENT,
     OutboxKind.DIGEST: MessageEvent.DIGEST,
+    OutboxKind.REMINDER: MessageEvent.REMINDER,
 }
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from bot.views import blocks
@@ -25,11 +26,30 @@ def person(name: str) -> Block:
 
 def people(names: Sequence[str]) -> list[Block]:
     """Return at most eight people, comma-separated, and how many more there are."""
-    elements: list[Block] = []
-    for name in names[:_MOST_NAMES]:
-        elements += [person(name), blocks.text(", ")]
-    more = len(names) - _MOST_NAMES
-    return [*elements, blocks.text(f"and {more} more")] if more > 0 else elements[:-1]
+    return _enumerated([person(name) for name in names])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Whom a message is for."""
+
+    users: tuple[str, ...] = ()
+    """Ids of Slack users, who are mentioned."""
+    groups: tuple[str, ...] = ()
+    """Ids of Slack user groups, which are mentioned."""
+    names: tuple[str, ...] = ()
+    """Those whom Slack does not know, as the configuration calls them."""
+
+
+def mentions(audience: Audience) -> list[Block]:
+    """Return at most eight of those whom a message is for, comma-separated, and how many more there are."""
+    return _enumerated(
+        [
+            *(blocks.usergroup(group) for group in audience.groups),
+            *(blocks.user(user) for user in audience.users),
+            *(blocks.text(exact(name, _NAME)) for name in audience.names),
+        ]
+    )
 
 
 def spoken(names: Sequence[str]) -> str:
@@ -37,6 +57,12 @@ def spoken(names: Sequence[str]) -> str:
     shown = ", ".join(exact(_user_id(name) or name, _NAME) for name in names[:_MOST_NAMES])
     more = len(names) - _MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _enumerated(everybody: Sequence[Block]) -> list[Block]:
+    shown = [part for one in everybody[:_MOST_NAMES] for part in (one, blocks.text(", "))]
+    more = len(everybody) - _MOST_NAMES
+    return [*shown, blocks.text(f"and {more} more")] if more > 0 else shown[:-1]
 
 
 def _user_id(name: str) -> str | None:

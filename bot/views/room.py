@@ -85,4 +85,6 @@ def _part(part: Block) -> Iterator[str]:
 
 
 def _inline(part: Block) -> str:
-    return "".join(element.get("text") or element.get("user_id", "") for element in part["elements"])
+    return "".join(
+        element.get("text") or element.get("user_id") or element.get("usergroup_id", "") for element in part["elements"]
+    )
