@@ -29,6 +29,7 @@ from actions.lifecycle import (
     WITHDRAW,
     Transition,
 )
+from actions.limits import NO_LIMITS, Limits
 from actions.models import (
     ActionProposal,
     ActionRecord,
@@ -116,6 +117,7 @@ class Attempts:
     successors: Successors
     owner: str
     lease: timedelta
+    limits: Limits = NO_LIMITS
 
     @property
     def caller(self) -> Caller:
@@ -145,9 +147,14 @@ class Attempts:
             data: dict[str, Json] = {"fence": claimed.fence, "event": end.row.event, "detail": end.detail}
             note(tx, "late_result", by=self.caller, at=at, proposal_id=claimed.id, data=data)
             return False
+        if end.row is not COMPLETE:
+            lock(tx, current.subject)  # before the audit log, as everybody does: the breaker may stop the subject
         finished = replace(record, finished_at=at, result=end.detail, evidence=end.evidence)
         tx.save_record(finished)
-        return self._ended(tx, current, finished, end, self.caller, at)
+        ended = self._ended(tx, current, finished, end, self.caller, at)
+        if ended and end.row is not COMPLETE:
+            self.limits.trip(tx, current, at)
+        return ended
 
     def lose_lease(self, tx: Transaction, proposal_id: int, at: datetime, *, owner_is_dead: bool = False) -> bool:
         """Give up on an attempt whose owner is dead or silent; its late answer will be refused by the fence.
@@ -159,6 +166,7 @@ class Attempts:
             return False
         if not owner_is_dead and (proposal.lease_until is None or proposal.lease_until >= at):
             return False
+        lock(tx, proposal.subject)
         detail = f"{proposal.owner} stopped while it ran; the effect may have happened"
         moved = transition(
             tx,
@@ -173,6 +181,8 @@ class Attempts:
             },
             data={"why": "lease", **_record_digest(tx, proposal)},
         )
+        if moved is not None:
+            self.limits.trip(tx, moved, at)
         return moved is not None
 
     def settle(self, tx: Transaction, seen: ActionProposal, verdict: Verdict, *, at: datetime) -> bool:
@@ -243,6 +253,9 @@ class Attempts:
         closed = self.schedule.closed(proposal, at)
         if closed is not None:
             return NotReadyError(proposal.id, proposal.status, f"run now: {closed}")
+        limit = self.limits.refuse_run(tx, proposal, at)
+        if limit is not None:
+            return NotReadyError(proposal.id, proposal.status, f"run yet: {limit}")
         lacking = still_missing(tx, self.policy, proposal)
         if lacking:
             return NotReadyError(proposal.id, proposal.status, f"run: it still needs {lacking.in_words()}")

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from actions.admission import Ask, admitted
@@ -13,6 +14,7 @@ from actions.errors import (
     AlreadyApprovedError,
     ConflictError,
     KeyReusedError,
+    LimitError,
     NotReadyError,
     OperatorError,
     StaleError,
@@ -28,18 +30,23 @@ from actions.lifecycle import (
     UNKNOWN,
     VALIDATED,
 )
+from actions.limits import NO_LIMITS, Limits
 from actions.models import (
     ActionProposal,
+    Actor,
+    ActorKind,
     Approval,
+    Caller,
     FailureOutcome,
     ReasonCode,
     RefusalCode,
     Seen,
     SuccessOutcome,
     Verb,
+    Via,
 )
 from actions.policy import NOTHING_MISSING, Missing, missing
-from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Reader, Transaction
+from actions.ports import KillFiles, MessageRef, OutboxKind, Policy, Quorum, Reader, Transaction
 from actions.reminder_schedule import ReminderSchedule
 from actions.safety import refuse_decided, require_live, said
 from actions.schedule import Schedule
@@ -61,6 +68,7 @@ class Decisions:
     schedule: Schedule
     successors: Successors
     reminders: ReminderSchedule
+    limits: Limits = NO_LIMITS
 
     def approve(self, tx: Transaction, proposal_id: int, ask: Ask) -> Outcome:
         """Count one person's yes; the last one needed approves."""
@@ -73,6 +81,22 @@ class Decisions:
         outcome = self._refusal(tx, proposal, ask) or self._count(tx, proposal, ask)
         _remember(tx, Verb.APPROVE, proposal, ask, outcome)
         return outcome
+
+    def approve_by_rule(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> ActionProposal:
+        """Approve what was just validated if a rule of the policy does so in the place of people.
+
+        What cannot run by the rule at this moment is left to people, and the audit log says why.
+        """
+        rule = self._quorum(proposal).rule
+        if not rule or proposal.required_approvals:
+            return proposal
+        by = Caller(actor=Actor(ActorKind.POLICY, rule), via=Via.SYSTEM)
+        why = self._left_to_people(tx, proposal, at)
+        if why is not None:
+            note(tx, "left_to_people", by=by, at=at, proposal_id=proposal.id, data={"rule": rule, "why": why})
+            return tx.proposal(proposal.id) or proposal
+        changes = self.schedule.approved(proposal, at)
+        return transition(tx, APPROVE, proposal, by=by, at=at, changes=changes, data={"rule": rule}) or proposal
 
     def cancel(self, tx: Transaction, proposal_id: int, ask: Ask, reason: str) -> Outcome:
         """Withdraw what is pending. Needs no live mode: stopping is always possible."""
@@ -177,6 +201,7 @@ class Decisions:
             or self.successors.not_offered(tx, proposal, ask.by, ask.at)
             or self._moved(tx, proposal, ask)
             or self._never(proposal, ask)
+            or self._limited(tx, proposal, ask)
         )
 
     def _moved(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
@@ -193,6 +218,31 @@ class Decisions:
     def _never(self, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
         why = self.schedule.never(proposal, ask.at)
         return ConflictError(f"Action {proposal.id} cannot run: {why}. Nothing was changed.") if why else None
+
+    def _limited(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> LimitError | None:
+        refusal = self._too_much(tx, proposal, ask.at)
+        if refusal is not None:
+            data = {"verb": Verb.APPROVE.value, "why": str(refusal)}
+            note(tx, "limited", by=ask.by, at=ask.at, proposal_id=proposal.id, data=data)
+        return refusal
+
+    def _too_much(self, reader: Reader, proposal: ActionProposal, at: datetime) -> LimitError | None:
+        starts = self.schedule.approved(proposal, at).get("not_before")
+        return self.limits.refuse_run(reader, proposal, starts if isinstance(starts, datetime) else at)
+
+    def _left_to_people(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> str | None:
+        old = None if proposal.supersedes is None else tx.proposal(proposal.supersedes)
+        if old is not None and old.reason_code is ReasonCode.STALE:
+            # A target that goes on changing would otherwise be proposed and approved anew without an end.
+            return "its target changed after it had been approved before"
+        refusal = require_live(tx, proposal, self.kill_files, now=at)
+        never = None if refusal is not None else self.schedule.never(proposal, at)
+        if refusal is None and never is None:
+            refusal = self._too_much(tx, proposal, at)
+        return never if refusal is None else str(refusal)
+
+    def _quorum(self, proposal: ActionProposal) -> Quorum:
+        return self.policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
 
     def _count(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome:
         decision = self.policy.authorize(ask.by.actor, Verb.APPROVE, proposal, ask.standing, via=ask.by.via)

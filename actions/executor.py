@@ -11,7 +11,7 @@ from actions.admission import Ask, admitted
 from actions.attempt import Attempts, Claim, Ending, Readiness, parameters_of
 from actions.break_glass import BreakGlass
 from actions.calendar import ALWAYS_OPEN, Calendar
-from actions.canonical import canonical_json
+from actions.canonical import Json, canonical_json
 from actions.decisions import Decisions, Outcome
 from actions.diagnosis.models import ActionRecommendation
 from actions.drafts import Drafts, Proposition
@@ -20,6 +20,7 @@ from actions.errors import (
     ConflictError,
     IllegalTransitionError,
     KilledError,
+    LimitError,
     NotReadyError,
     ObserveOnlyError,
     OperatorError,
@@ -28,6 +29,7 @@ from actions.errors import (
     UnknownProposalError,
 )
 from actions.lifecycle import APPROVED, FAILED, PROPOSED, REJECT, VALIDATE, VALIDATED
+from actions.limits import NO_LIMITS, Limits
 from actions.models import (
     ActionProposal,
     ActionRecord,
@@ -112,6 +114,7 @@ class ActionExecutor:
         owner: str,
         timing: Timing | None = None,
         calendar: Calendar = ALWAYS_OPEN,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -121,6 +124,7 @@ class ActionExecutor:
         self._clock = clock
         self._publisher = publisher
         self._timing = timing or Timing()
+        self._limits = limits
         self._readings = Readings()
         self._drafts = Drafts(
             policy=policy, entropy=entropy, button_tokens=button_tokens, lifetimes=self._timing.proposal_lifetime
@@ -137,6 +141,7 @@ class ActionExecutor:
             schedule=self.schedule,
             successors=successors,
             reminders=self._timing.reminders,
+            limits=limits,
         )
         self._break_glass = BreakGlass(
             policy=policy, kill_files=kill_files, schedule=self.schedule, successors=successors
@@ -149,6 +154,7 @@ class ActionExecutor:
             successors=successors,
             owner=owner,
             lease=self._timing.lease,
+            limits=limits,
         )
 
     async def propose_action(self, proposition: Proposition) -> ActionProposal:
@@ -156,6 +162,7 @@ class ActionExecutor:
 
         Raises:
             UnknownActionError, BadParametersError, ObserveOnlyError, StorageError
+            LimitError: there are too many of them; that stands in the audit log
         """
         definition = self._registry.get(proposition.recommendation.action_name)
         draft = self._draft(proposition, definition)
@@ -476,6 +483,10 @@ class ActionExecutor:
         if control.mode is not SafetyMode.EXECUTE or self._kill_files.present():
             return ObserveOnlyError(control.scope)
         living = replace(draft, epoch=overall.epoch, subject_epoch=own.epoch)
+        refusal = self._limits.refuse_proposal(tx, living, draft.proposed_at)
+        if refusal is not None:
+            _note_limit(tx, living, refusal, by)
+            return refusal
         born = bear_in_place(tx, living, (), by=by, at=draft.proposed_at)
         return born if born is not None else ObserveOnlyError(control.scope)
 
@@ -500,8 +511,9 @@ class ActionExecutor:
         validated = transition(tx, VALIDATE, proposal, by=by, at=self._clock.now(), changes=changes)
         if validated is None:
             return proposal
-        self._timing.reminders.begin(tx, validated, self._clock.now())
-        return validated
+        ready = self._decisions.approve_by_rule(tx, validated, self._clock.now())
+        self._timing.reminders.begin(tx, ready, self._clock.now())
+        return ready
 
     def _show_waiting(self, tx: Transaction, proposal_id: int) -> None:
         # Once: it is tried again every second, and the card would say the same.
@@ -564,6 +576,16 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+def _note_limit(tx: Transaction, draft: ActionProposal, refusal: LimitError, by: Caller) -> None:
+    data: dict[str, Json] = {
+        "action": draft.action_name,
+        "target": draft.target_key,
+        "diagnosis_id": draft.diagnosis_id,
+        "why": str(refusal),
+    }
+    note(tx, "limited", by=by, at=draft.proposed_at, data=data)
 
 
 def _storable(preview: Preview) -> Preview:

@@ -29,7 +29,12 @@ class Limits:
     """Actions on one subject, one after the other, that failed or are of unknown outcome, until it is stopped."""
 
     def refuse_proposal(self, reader: Reader, draft: ActionProposal, at: datetime) -> LimitError | None:
-        """Return why *draft*, which bears the epochs of now, cannot be proposed yet; None if it can."""
+        """Return why *draft*, which bears the epochs of now, cannot be proposed yet; None if it can.
+
+        What takes an effect back always can.
+        """
+        if draft.undo_of is not None:
+            return None
         return self._too_many_proposals(reader, draft, at) or self._too_many_open(reader, draft)
 
     def refuse_run(self, reader: Reader, proposal: ActionProposal, at: datetime) -> LimitError | None:
@@ -88,10 +93,13 @@ class Limits:
         if len(waiting) < most or _makes_room(reader, draft):
             return None
         return LimitError(
-            f"{_count(most, 'action')} on {draft.subject} wait to be decided or to run",
+            f"{_count(most, 'action')} on {draft.subject} {'waits' if most == 1 else 'wait'} to be decided or to run",
             f"open_cards = {most}",
             f"Decide or cancel some of them; the next one expires at {_time(min(one.expires_at for one in waiting))}.",
         )
+
+
+NO_LIMITS: Final = Limits()
 
 
 def _makes_room(reader: Reader, draft: ActionProposal) -> bool:

@@ -57,7 +57,7 @@ class CardPresenter:
             case OutboxKind.CARD | OutboxKind.RESULT | OutboxKind.REMINDER:
                 return await self._about_a_proposal(item)
             case OutboxKind.DIAGNOSIS:
-                return await self._diagnosis(int(item.ref))
+                return await self._diagnosis(item)
             case OutboxKind.ANNOUNCEMENT:
                 return await self._announcement(int(item.ref))
             case OutboxKind.DIGEST:
@@ -153,12 +153,12 @@ class CardPresenter:
             snooze=reminder_data.snooze(dossier, number),
         )
 
-    async def _diagnosis(self, diagnosis_id: int) -> Shown | None:
-        found = await self._store.read(lambda reader: _with_later(reader, diagnosis_id))
+    async def _diagnosis(self, item: OutboxItem) -> Shown | None:
+        found = await self._store.read(lambda reader: _with_later(reader, int(item.ref)))
         if found is None:
             return None
         diagnosis, later = found
-        refused = () if diagnosis.observed_only else self._refusals(diagnosis)
+        refused = () if diagnosis.observed_only else _told(item) or self._refusals(diagnosis)
         view = DiagnosisView(
             diagnosis=diagnosis,
             now=self._clock.now(),
@@ -182,7 +182,7 @@ class CardPresenter:
 
     def _refusals(self, diagnosis: Diagnosis) -> tuple[str, ...]:
         refusals = (refusal_of(self._registry, one) for one in diagnosis.output.recommended_actions)
-        return tuple(f"{one.action_name}: {'; '.join(one.errors)}" for one in refusals if one is not None)
+        return tuple(str(one) for one in refusals if one is not None)
 
     def _route(self, dossier: Dossier) -> str:
         if dossier.message is not None:
@@ -199,6 +199,11 @@ class CardPresenter:
 
     def _shown(self, message: Message, channel: str, *, version: int = 0, thread: MessageRef | None = None) -> Shown:
         return Shown(message=message, channel=channel, fallback=self._channel, version=version, thread=thread)
+
+
+def _told(item: OutboxItem) -> tuple[str, ...]:
+    refused: Any = item.payload.get("refused") or ()
+    return tuple(str(one) for one in refused)
 
 
 def _with_later(

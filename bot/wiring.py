@@ -20,7 +20,7 @@ from actions.safety import SafetyController, introduce
 from actions.subject import Subject
 from actions.sweeper import Sweeper
 from bot.local_directory import LocalDirectory
-from bot.reach import build_auditor, build_calendar, build_kill_files, build_policy, build_safety
+from bot.reach import build_auditor, build_calendar, build_kill_files, build_limits, build_policy, build_safety
 from bot.settings import Settings
 from bot.signals import Signals
 from bot.subjects import build_subjects
@@ -124,6 +124,7 @@ async def assembled(
         owner=owner,
         timing=_timing(settings),
         calendar=build_calendar(settings),
+        limits=build_limits(settings),
     )
     auditor = build_auditor(settings, store)
     safety = build_safety(settings, store, directory=directory, publisher=publisher, subjects=subjects.keys())

@@ -14,6 +14,7 @@ from actions.diagnosis.models import ActionRecommendation
 from actions.drafts import Proposition
 from actions.errors import ActionFailedError, TargetUnavailableError
 from actions.executor import ActionExecutor, Timing
+from actions.limits import NO_LIMITS, Limits
 from actions.models import Actor, ActorKind, Caller, Checkpoint, Fact, FailureOutcome, Risk, SafetyMode, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person
 from actions.ports import Clock, KillFiles, Standing, Store
@@ -40,16 +41,15 @@ CY: Final = Caller(actor=Actor.slack("T1", "UCY"), via=Via.SLACK)
 ANN_CLI: Final = Caller(actor=Actor.cli("ann", "host"), via=Via.CLI)
 AGENT: Final = Caller(actor=Actor(ActorKind.AGENT, "rules"), via=Via.AGENT)
 
-POLICY: Final = ConfiguredPolicy(
-    Grants(
-        people=(
-            Person(name="ann", slack=frozenset({"T1/UANN"}), cli=frozenset({"ann"})),
-            Person(name="bo", slack=frozenset({"T1/UBO"})),
-        ),
-        verbs=dict.fromkeys(Verb, frozenset({"ann", "bo"})),
-        approvals=DEFAULT_APPROVALS,
-    )
+GRANTS: Final = Grants(
+    people=(
+        Person(name="ann", slack=frozenset({"T1/UANN"}), cli=frozenset({"ann"})),
+        Person(name="bo", slack=frozenset({"T1/UBO"})),
+    ),
+    verbs=dict.fromkeys(Verb, frozenset({"ann", "bo"})),
+    approvals=DEFAULT_APPROVALS,
 )
+POLICY: Final = ConfiguredPolicy(GRANTS)
 
 
 class Touch(Parameters):
@@ -179,6 +179,8 @@ class Rig:
         subject: str = "rack",
         subjects: Collection[str] = ("rack", "shelf"),
         lift_people: int = 1,
+        policy: ConfiguredPolicy = POLICY,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.store = store
         self.subject = subject
@@ -193,7 +195,7 @@ class Rig:
         self.executor = ActionExecutor(
             store=store,
             registry=self.registry,
-            policy=POLICY,
+            policy=policy,
             directory=self.directory,
             kill_files=kill_files,
             clock=clock,
@@ -203,11 +205,12 @@ class Rig:
             owner=owner,
             timing=timing or Timing(lease=timedelta(seconds=30)),
             calendar=calendar,
+            limits=limits,
         )
         self.safety = SafetyController(
             store=store,
             kill_files=kill_files,
-            policy=POLICY,
+            policy=policy,
             directory=self.directory,
             auditor=self.auditor,
             clock=clock,

@@ -1,7 +1,7 @@
 """Where diagnoses come in: stored first, then each recommendation is proposed or refused by name."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from actions.canonical import Json
@@ -35,6 +35,9 @@ class Refusal:
 
     action_name: str
     errors: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.action_name}: {'; '.join(self.errors)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +120,14 @@ class Intake:
             else:
                 proposals.append(outcome)
         if not proposals:
-            await self._show(diagnosis)
+            await self._show(diagnosis, refused)
         self._publisher.changed()
         return Receipt(diagnosis=diagnosis, proposals=tuple(proposals), refused=tuple(refused))
+
+    def can_propose(self, diagnosis: Diagnosis) -> bool:
+        """Return whether anything that it recommends could become a proposal, as far as that does not change."""
+        said = diagnosis.output.recommended_actions
+        return not diagnosis.observed_only and any(refusal_of(self._registry, one) is None for one in said)
 
     def _store_it(self, tx: Transaction, submission: Submission) -> Diagnosis | KeyReusedError:
         earlier = tx.diagnosis_by_source(submission.source_key)
@@ -180,9 +188,11 @@ class Intake:
         except NotReadyError:  # while the target was read, the sweeper was faster, or somebody cancelled it
             return await self._store.read(lambda reader: reader.proposal(proposal.id)) or proposal
 
-    async def _show(self, diagnosis: Diagnosis) -> None:
+    async def _show(self, diagnosis: Diagnosis, refused: Sequence[Refusal]) -> None:
         at = self._clock.now()
-        await self._store.write(lambda tx: tx.enqueue(OutboxKind.DIAGNOSIS, str(diagnosis.id), at=at))
+        why = [] if diagnosis.observed_only else [str(one) for one in refused]
+        payload: dict[str, Json] = {"refused": why} if why else {}
+        await self._store.write(lambda tx: tx.enqueue(OutboxKind.DIAGNOSIS, str(diagnosis.id), at=at, payload=payload))
 
 
 def _is_same(earlier: Diagnosis, submission: Submission) -> bool:

@@ -116,7 +116,8 @@ class AgentRunner:
                 continue
             mode, epoch = effective(tx, subject).mode, combined_epoch(tx, subject)
             # The first thing that is wrong speaks; what it hides comes up once it is repaired.
-            following = next_diagnosis(tx, ticket, epoch) if is_due(tx, ticket, mode, epoch, now) else None
+            due = is_due(tx, ticket, mode, epoch, now, can_propose=self._intake.can_propose)
+            following = next_diagnosis(tx, ticket, epoch) if due else None
             return _Due(ticket, following[0], rule, _said(finding, following[1]), epoch) if following else None
         return None
 

@@ -17,6 +17,8 @@ MAX_DIAGNOSES: Final = 5
 """Diagnoses posted for one ticket in one epoch while no repair ends it; after that only the digest shows it."""
 SECOND_LOOK: Final = timedelta(seconds=5)
 """How long after a completed action a violation must still be seen to count as not repaired."""
+HELD_UP: Final = timedelta(hours=1)
+"""How long after a diagnosis what a limit kept from being proposed is proposed anew."""
 
 Found = Mapping[str, tuple[str, Finding]]
 """Ticket key to rule id and finding."""
@@ -53,8 +55,19 @@ def link(tx: Transaction, ticket: Ticket, diagnosis: Diagnosis, *, epoch: int, a
         tx.enqueue(OutboxKind.DIAGNOSIS, str(earlier), at=at)
 
 
-def is_due(tx: Transaction, ticket: Ticket, mode: SafetyMode, epoch: int, at: datetime) -> bool:
-    """Return whether this open ticket needs a (new) diagnosis shown: one broken thing is one card, not one per poll."""
+def is_due(
+    tx: Transaction,
+    ticket: Ticket,
+    mode: SafetyMode,
+    epoch: int,
+    at: datetime,
+    *,
+    can_propose: Callable[[Diagnosis], bool],
+) -> bool:
+    """Return whether this open ticket needs a (new) diagnosis shown: one broken thing is one card, not one per poll.
+
+    What *can_propose* finds fit for a proposal, and a limit held up, is due again later.
+    """
     if ticket.diagnosis_id is None:
         return True
     if mode is not SafetyMode.EXECUTE:
@@ -62,7 +75,10 @@ def is_due(tx: Transaction, ticket: Ticket, mode: SafetyMode, epoch: int, at: da
     if ticket.epoch != epoch:
         return True
     proposals = tx.proposals(diagnosis_id=ticket.diagnosis_id)
-    return bool(proposals) and all(_left_it_broken(proposal, tx, at) for proposal in proposals)
+    if proposals:
+        return all(_left_it_broken(proposal, tx, at) for proposal in proposals)
+    shown = tx.diagnosis(ticket.diagnosis_id)
+    return shown is not None and at >= shown.made_at + HELD_UP and can_propose(shown)
 
 
 def next_diagnosis(tx: Transaction, ticket: Ticket, epoch: int) -> tuple[str, Diagnosis | None] | None:

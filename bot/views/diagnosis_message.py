@@ -93,4 +93,6 @@ def _next(view: DiagnosisView, room: Room) -> list[Block]:
                 blocks.text(". Then it is observed anew, and proposed if the fault is still there."),
             )
         ]
+    if view.diagnosis.output.recommended_actions:
+        return [blocks.section(blocks.text("Nothing could be proposed at that time; the audit log says why."))]
     return [blocks.section(blocks.text("There is nothing to approve here; a person has to look."))]
