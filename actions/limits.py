@@ -9,7 +9,7 @@ from actions.errors import LimitError
 from actions.lifecycle import FAILED, PENDING, UNKNOWN
 from actions.models import ActionProposal, Actor, Caller, Control, ReasonCode, SafetyMode, Via
 from actions.ports import Reader, Transaction
-from actions.safety import announce, lock
+from actions.safety import all_in_flight, announce, lock
 
 HOUR: Final = timedelta(hours=1)
 BREAKER: Final = Caller(actor=Actor.system("breaker"), via=Via.SYSTEM)
@@ -135,7 +135,8 @@ def _stop(tx: Transaction, own: Control, row: list[ActionProposal], at: datetime
         stopped_as=ReasonCode.MODE_OBSERVE,
     )
     tx.set_control(control)
-    announce(tx, "mode_change", control, BREAKER)
+    in_flight = [one.id for one in all_in_flight(tx, own.scope)]
+    announce(tx, "mode_change", control, BREAKER, in_flight=in_flight)
     return control
 
 

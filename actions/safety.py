@@ -395,7 +395,7 @@ class SafetyController:
         control = self._turn(
             tx, SafetyMode.OBSERVE, by=by, reason=reason, scope=scope, stopped_as=ReasonCode.KILL_SWITCH
         )
-        in_flight = tuple(_all_in_flight(tx, scope))
+        in_flight = tuple(all_in_flight(tx, scope))
         seq = announce(tx, "kill_switch", control, by, in_flight=[proposal.id for proposal in in_flight])
         return Stopped(recorded=True, scope=scope, seq=seq, cancelled=0, in_flight=in_flight)
 
@@ -515,7 +515,8 @@ def _without_reason(event: AuditEvent | None, seq: int) -> AuditEvent:
     return event
 
 
-def _all_in_flight(reader: Reader, scope: str) -> list[ActionProposal]:
+def all_in_flight(reader: Reader, scope: str) -> list[ActionProposal]:
+    """Return everything whose effect may still begin or be under way, the newest first."""
     found: list[ActionProposal] = []
     before_id: int | None = None
     subject = None if scope == EVERYTHING else scope

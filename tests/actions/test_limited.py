@@ -178,6 +178,7 @@ class TestBreaker:
             last = (await audit(store, number))[-1]
             assert last.data["stopped_by"] == "system:breaker"
         line = next(event for event in await audit(store) if event.actor == "system:breaker")
+        assert line.data["in_flight"] == [numbers[1]]
         assert str(line.seq) in [item.ref for item in await outbox(rig, OutboxKind.ANNOUNCEMENT)]
         assert "v" not in rig.target.ledger
 
