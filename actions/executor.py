@@ -480,7 +480,7 @@ class ActionExecutor:
         if earlier is not None:
             return earlier
         control = effective(tx, draft.subject)
-        if control.mode is not SafetyMode.EXECUTE or self._kill_files.present():
+        if control.mode is not SafetyMode.EXECUTE or self._kill_files.present(draft.subject):
             return ObserveOnlyError(control.scope)
         living = replace(draft, epoch=overall.epoch, subject_epoch=own.epoch)
         refusal = self._limits.refuse_proposal(tx, living, draft.proposed_at)

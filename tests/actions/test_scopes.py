@@ -120,7 +120,7 @@ async def test_a_stop_concerns_its_own_subject_or_both(pair: Pair, place: str, s
         assert {name for name, rig in pair.rigs.items() if not rig.target.ledger["a"]} == stops
 
 
-@pytest.mark.parametrize("place", [name for name in PLACES if name not in {"propose", "validate"}])
+@pytest.mark.parametrize("place", [name for name in PLACES if name != "validate"])
 @pytest.mark.parametrize(("scope", "stops"), [("rack", {"rack"}), (EVERYTHING, set(NAMES))])
 async def test_so_does_a_kill_file(pair: Pair, place: str, scope: str, stops: set[str]) -> None:
     doings = {name: await PLACES[place](rig) for name, rig in pair.rigs.items()}

@@ -31,8 +31,8 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
         Bug(
             module="actions.executor",
-            old="if control.mode is not SafetyMode.EXECUTE or self._kill_files.present():",
-            new="if self._kill_files.present():",
+            old="if control.mode is not SafetyMode.EXECUTE or self._kill_files.present(draft.subject):",
+            new="if self._kill_files.present(draft.subject):",
         ),
     ),
     "kill without a new epoch": (
@@ -130,8 +130,8 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         # Look, think, then write what follows from what was seen: the commonest way to run something twice.
         Bug(
             module="actions.executor",
-            old="self._attempts.claim(tx, proposal_id, ready, self._clock.now())",
-            new="self._attempts.claim(tx, proposal, ready, self._clock.now())",
+            old="self.attempts.claim(tx, proposal_id, ready, self._clock.now())",
+            new="self.attempts.claim(tx, proposal, ready, self._clock.now())",
         ),
         Bug(
             module="actions.attempt",
