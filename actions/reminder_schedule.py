@@ -50,6 +50,8 @@ class ReminderSchedule:
             tx.save_reminder(Reminder(proposal_id=proposal.id, due_at=starts, sent=earlier.sent))
         elif proposal.status is VALIDATED and self.enabled:
             tx.save_reminder(Reminder(proposal_id=proposal.id, due_at=self._next(proposal, at, self.first)))
+        elif proposal.not_before is not None:
+            end(tx, tx.reminder(proposal.id), at)
 
     def warning(self, proposal: ActionProposal) -> datetime:
         """Return when people are warned that it expires."""
@@ -86,6 +88,13 @@ class ReminderSchedule:
         if proposal.status is not APPROVED or starts is None or starts - at <= _NO_NEWS:
             return None
         return max(at, starts - ANNOUNCED_BEFORE)
+
+
+def end(tx: Transaction, reminder: Reminder | None, at: datetime) -> None:
+    """Forget the plan, if there is one, and have the buttons taken off its last message."""
+    if reminder is not None:
+        tx.drop_reminder(reminder.proposal_id)
+        retire(tx, reminder, at)
 
 
 def retire(tx: Transaction, reminder: Reminder, at: datetime) -> None:

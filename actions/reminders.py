@@ -14,7 +14,7 @@ from actions.models import EVERYTHING, ActionProposal, Actor, Caller, Reminder, 
 from actions.ports import Clock, Directory, KillFiles, OutboxKind, Policy, Publisher, Reader, Store, Transaction
 from actions.readings import Reading
 from actions.registry import Preview
-from actions.reminder_schedule import SNOOZED, About, ReminderSchedule, message_ref, retire
+from actions.reminder_schedule import SNOOZED, About, ReminderSchedule, end, message_ref, retire
 from actions.safety import lock, require_live
 from actions.successors import Successors
 from actions.together import together
@@ -115,12 +115,12 @@ class Reminders:
         if proposal is None or plan is None or self._kill_files.present(proposal.subject):
             return False
         if not _waits(proposal) or require_live(tx, proposal, self._kill_files, now=now) is not None:
-            return _over(tx, plan, now)
+            return _ended(tx, plan, now)
         if plan.due_at > now:
             return False
         about = self._about(proposal, now)
         if about is None or self._is_stale(tx, proposal, look, now):
-            return _over(tx, plan, now)
+            return _ended(tx, plan, now)
         self._send(tx, plan, proposal, {"about": about.value, "unread": look.unread}, now)
         return True
 
@@ -178,9 +178,8 @@ def _waits(proposal: ActionProposal | None) -> bool:
     return proposal.status is VALIDATED or (proposal.status is APPROVED and proposal.not_before is not None)
 
 
-def _over(tx: Transaction, plan: Reminder, now: datetime) -> bool:
-    tx.drop_reminder(plan.proposal_id)
-    retire(tx, plan, now)
+def _ended(tx: Transaction, plan: Reminder, now: datetime) -> bool:
+    end(tx, plan, now)
     return plan.sent > 0
 
 

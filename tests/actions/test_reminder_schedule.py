@@ -141,6 +141,17 @@ def test_what_starts_within_minutes_of_its_approval_is_announced_at_once_and_wit
     assert begun(ReminderSchedule(), approved(None), START)[0] is None
 
 
+def test_what_is_approved_and_starts_within_seconds_has_no_plan_any_more() -> None:
+    schedule = ReminderSchedule()
+    _, tx = begun(schedule, waiting(), START)
+    tx.save_reminder(Reminder(proposal_id=1, due_at=START + timedelta(hours=1), sent=2))
+
+    schedule.begin(tx, approved(START + timedelta(seconds=10)), START)
+
+    assert tx.reminder(1) is None
+    assert [item.ref for item in tx.outbox_due(START, 9)] == ["1/2"]
+
+
 def test_numbers_go_on_when_what_was_reminded_of_is_approved_for_later() -> None:
     schedule = ReminderSchedule()
     _, tx = begun(schedule, waiting(), START)
