@@ -9,8 +9,9 @@ import pytest
 from actions.agent.tickets import MAX_DIAGNOSES
 from actions.diagnosis.models import TicketStatus
 from actions.errors import StorageError
+from actions.limits import Limits
 from actions.models import SafetyMode
-from actions.ports import MessageRef, OutboxKind
+from actions.ports import MessageRef, OutboxKind, Store
 from actions.registry import Preview
 from tests.actions.parts import Faulty, executor_over, outbox, redefine, require_sound, status
 from tests.agent.rack import Rack, diagnoses, proposals, ticket
@@ -248,6 +249,35 @@ class TestAgain:
 
         assert await rack.poll() is not None
         assert await statuses(rig) == ["expired", "validated"]
+
+    async def test_what_a_limit_held_up_is_told_at_once_and_proposed_an_hour_later(
+        self, store: Store, clock: FixedClock
+    ) -> None:
+        rig = await Rig(store, MemoryKillFiles(), clock, limits=Limits(open_cards=1)).start()
+        waiting = await rig.propose("x")
+        rack = Rack(rig)
+
+        receipt = await rack.wear_out()
+
+        assert (receipt.proposals, len(receipt.refused)) == ((), 1)
+        assert [item.ref for item in await outbox(rig, OutboxKind.DIAGNOSIS)] == [str(receipt.diagnosis.id)]
+        await rig.executor.cancel_proposal(waiting, by=ANN)
+        clock.advance(3_599)
+        assert await rack.poll() is None
+        clock.advance(1)
+        again = await rack.poll()
+        assert again is not None
+        assert [one.target for one in again.proposals] == ["a"]
+        assert await rack.poll() is None
+
+    async def test_what_can_never_be_proposed_is_told_once(self, rig: Rig, rack: Rack, clock: FixedClock) -> None:
+        del rig.registry._definitions["rack.touch"]
+        receipt = await rack.wear_out()
+        assert (receipt.proposals, len(receipt.refused)) == ((), 1)
+
+        for _ in range(3):
+            clock.advance(3_600)
+            assert await rack.poll() is None
 
     async def test_what_somebody_cancelled_is_not_proposed_again(self, rig: Rig, rack: Rack, clock: FixedClock) -> None:
         (proposal,) = (await rack.wear_out()).proposals

@@ -158,6 +158,28 @@ async def test_a_diagnosis_says_why_a_recommendation_became_no_proposal(bot: Bot
     assert "itm" in text
 
 
+async def test_a_diagnosis_says_which_limit_kept_it_from_being_proposed_and_until_when(tmp_path: Path) -> None:
+    async with local_workspace() as workspace:
+        settings = settings_for(workspace, tmp_path, limits={"open_cards": 1})
+        async with built_bot(workspace, settings) as bot:
+            await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
+            await bot.propose("b")
+
+            diagnosis_id, proposals = await diagnosed(bot)
+
+            assert proposals == []
+            items = await bot.parts.store.read(lambda reader: reader.outbox_due(bot.clock.now(), 100))
+            (item,) = (one for one in items if one.kind is OutboxKind.DIAGNOSIS)
+            assert item.ref == str(diagnosis_id)
+            first = await bot.service._presenter.present(item)
+            redrawn = await shown(bot, OutboxKind.DIAGNOSIS, diagnosis_id)
+            assert first is not None
+            assert "not proposed" in first.message.text
+            assert "Not proposed, because" in first.message.text
+            assert "rack.touch: That is the limit: 1 action on rack waits to be decided" in first.message.text
+            assert "Nothing could be proposed at that time; the audit log says why." in redrawn.message.text
+
+
 async def test_in_observe_mode_a_diagnosis_is_shown_without_buttons(bot: Bot) -> None:
     await bot.parts.safety.set_mode(SafetyMode.OBSERVE, by=ANN)
     diagnosis_id, proposals = await diagnosed(bot)

@@ -210,6 +210,36 @@ def test_what_a_stored_action_still_needs_is_said_and_what_is_in_the_way(home: H
     assert "Given by  ann\nMissing   1 more approval\n" in text
 
 
+@pytest.mark.parametrize(
+    ("verb", "in_the_way"),
+    [
+        ("edit", ["its time is over"]),
+        ("break_glass", ["its time is over"]),
+        ("propose", ["it is validated"]),
+        ("abort", ["it is validated"]),
+        ("review", ["nobody broke the glass for it"]),
+    ],
+)
+def test_every_verb_has_its_own_obstacles(home: Home, verb: str, in_the_way: list[str]) -> None:
+    number = str(home.act(crush))
+
+    assert answers(home, number, "--person", "bo", "--verb", verb)[0]["in_the_way"] == in_the_way
+
+
+def test_whoever_broke_the_glass_is_told_that_someone_else_closes_the_review(home: Home) -> None:
+    async def broken(rig: Rig) -> int:
+        proposal_id = await rig.propose("a", action="crush")
+        await rig.executor.break_glass(proposal_id, by=ANN, reason="the site is down")
+        return proposal_id
+
+    number = str(home.act(broken))
+
+    ann, bo = (answers(home, number, "--person", name, "--verb", "review")[0] for name in ("ann", "bo"))
+
+    assert ann["in_the_way"] == ["this person broke the glass, and someone else has to close the review"]
+    assert (bo["in_the_way"], bo["allowed"]) == ([], True)
+
+
 def test_a_stop_is_in_the_way(home: Home) -> None:
     async def stopped(rig: Rig) -> int:
         proposal_id = await crush(rig)
