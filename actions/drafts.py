@@ -106,6 +106,21 @@ class Drafts:
         return self.policy.quorum(subject=subject, action_name=action_name, risk=risk).people
 
 
+def undo_source(proposal_id: int) -> str:
+    """Return the source key of what takes this action back; each is proposed at most once."""
+    return f"undo:{proposal_id}"
+
+
+def retry_source(proposal_id: int) -> str:
+    """Return the source key of what tries this action again at the press of a button; each is proposed at most once."""
+    return f"retry:{proposal_id}"
+
+
+def edit_source(proposal_id: int) -> str:
+    """Return the source key of what a person made of this proposal; each is edited at most once."""
+    return f"edited:{proposal_id}"
+
+
 def button_hash(button_token: str) -> str:
     """Return what is stored of a button token."""
     return hashlib.sha256(button_token.encode("utf-8", "surrogatepass")).hexdigest()

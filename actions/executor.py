@@ -14,7 +14,7 @@ from actions.calendar import ALWAYS_OPEN, Calendar
 from actions.canonical import Json, canonical_json
 from actions.decisions import Decisions, Outcome
 from actions.diagnosis.models import ActionRecommendation
-from actions.drafts import Drafts, Proposition
+from actions.drafts import Drafts, Proposition, edit_source, retry_source, undo_source
 from actions.errors import (
     BadRequestError,
     ConflictError,
@@ -124,6 +124,7 @@ class ActionExecutor:
         self._clock = clock
         self._publisher = publisher
         self._timing = timing or Timing()
+        self.undo_window = self._timing.undo_window
         self._limits = limits
         self._readings = Readings()
         self._drafts = Drafts(
@@ -228,7 +229,7 @@ class ActionExecutor:
         draft = self._draft(
             Proposition(
                 recommendation=_recommendation(old, parameters),
-                source_key=f"edited:{old.id}",
+                source_key=edit_source(old.id),
                 by=by,
                 diagnosis_id=old.diagnosis_id,
                 channel=old.channel,
@@ -275,7 +276,7 @@ class ActionExecutor:
         done = await self._proposal(proposal_id)
         undo = undo_of(self._registry, done)
         record = await self._store.read(lambda reader: reader.record(proposal_id))
-        until = undoable_until(done, record, self._timing.undo_window)
+        until = undoable_until(done, record, self.undo_window)
         if undo is None or until is None:
             raise ConflictError(f"Action {proposal_id} cannot be undone: nothing is known that takes it back.")
         if self._clock.now() >= until:
@@ -294,7 +295,7 @@ class ActionExecutor:
         )
         proposition = Proposition(
             recommendation=recommendation,
-            source_key=f"undo:{done.id}",
+            source_key=undo_source(done.id),
             by=by,
             proposed_by=str(UNDO),
             diagnosis_id=done.diagnosis_id,
@@ -457,7 +458,7 @@ class ActionExecutor:
     def _retry(self, failed: ActionProposal, by: Caller, parameters: Mapping[str, Any] | None) -> Proposition:
         return Proposition(
             recommendation=_recommendation(failed, failed.parameters if parameters is None else parameters),
-            source_key=f"retry:{failed.id}",
+            source_key=retry_source(failed.id),
             by=by,
             proposed_by=failed.proposed_by,
             diagnosis_id=failed.diagnosis_id,

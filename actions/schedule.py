@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from actions.calendar import ALWAYS_OPEN, Calendar
+from actions.calendar import ALWAYS_OPEN, Calendar, Opening
 from actions.lifecycle import APPROVED
 from actions.models import ActionProposal, Risk
 
@@ -21,9 +21,8 @@ class Schedule:
 
         There must be such a time: see `never`.
         """
-        earliest = self._earliest(proposal, at)
-        opening = self.calendar.opening(proposal, earliest)
-        starts = opening.starts or earliest
+        opening = self.opening(proposal, at)
+        starts = opening.starts or self._earliest(proposal, at)
         changes: dict[str, object] = {"approved_at": at, "approval_expires_at": starts + self.approval_lifetime}
         if starts > at:
             lifetime = proposal.expires_at - proposal.proposed_at
@@ -36,8 +35,15 @@ class Schedule:
 
     def never(self, proposal: ActionProposal, at: datetime) -> str | None:
         """Return why it could not run within a year if it were approved; None if it could."""
-        opening = self.calendar.opening(proposal, self._earliest(proposal, at))
+        opening = self.opening(proposal, at)
         return opening.why if opening.starts is None else None
+
+    def opening(self, proposal: ActionProposal, at: datetime) -> Opening:
+        """Return when it would begin if it were approved at *at*, with the calendar's reasons for not beginning before.
+
+        `starts` is None if there is no such time within a year.
+        """
+        return self.calendar.opening(proposal, self._earliest(proposal, at))
 
     def closed(self, proposal: ActionProposal, at: datetime) -> str | None:
         """Return why the calendar does not let it begin at *at*; None if it does."""
