@@ -72,7 +72,8 @@ class Dispatcher:
         self.wake()
 
     def _approved(self, reader: Reader) -> list[int]:
-        return [proposal.id for proposal in reversed(reader.proposals(statuses=[APPROVED], limit=AT_ONCE * 4))]
+        approved = reversed(reader.proposals(statuses=[APPROVED], limit=AT_ONCE * 4))
+        return [proposal.id for proposal in approved if self._executor.may_begin(proposal)]
 
     async def _execute(self, proposal_id: int) -> None:
         try:

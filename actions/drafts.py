@@ -124,3 +124,28 @@ def edit_source(proposal_id: int) -> str:
 def button_hash(button_token: str) -> str:
     """Return what is stored of a button token."""
     return hashlib.sha256(button_token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def recommendation_like(proposal: ActionProposal, parameters: Mapping[str, Any]) -> ActionRecommendation:
+    """Return the recommendation that *proposal* came from, with these parameters."""
+    return ActionRecommendation(
+        action_name=proposal.action_name,
+        parameters=dict(parameters),
+        reason=proposal.reason,
+        urgency=proposal.urgency,
+        expected_outcome=proposal.expected_outcome,
+        risks=proposal.risks,
+    )
+
+
+def retried(failed: ActionProposal, by: Caller, parameters: Mapping[str, Any] | None = None) -> Proposition:
+    """Return the same again, or with other *parameters*; once for each failure. It stays the idea of who had it."""
+    return Proposition(
+        recommendation=recommendation_like(failed, failed.parameters if parameters is None else parameters),
+        source_key=retry_source(failed.id),
+        by=by,
+        proposed_by=failed.proposed_by,
+        diagnosis_id=failed.diagnosis_id,
+        channel=failed.channel,
+        retry_of=failed.id,
+    )

@@ -14,7 +14,7 @@ from actions.calendar import ALWAYS_OPEN, Calendar
 from actions.canonical import Json, canonical_json
 from actions.decisions import Decisions, Outcome
 from actions.diagnosis.models import ActionRecommendation
-from actions.drafts import Drafts, Proposition, edit_source, retry_source, undo_source
+from actions.drafts import Drafts, Proposition, edit_source, recommendation_like, retried, undo_source
 from actions.errors import (
     BadRequestError,
     ConflictError,
@@ -228,7 +228,7 @@ class ActionExecutor:
         old = await self._proposal(proposal_id)
         draft = self._draft(
             Proposition(
-                recommendation=_recommendation(old, parameters),
+                recommendation=recommendation_like(old, parameters),
                 source_key=edit_source(old.id),
                 by=by,
                 diagnosis_id=old.diagnosis_id,
@@ -259,7 +259,7 @@ class ActionExecutor:
             raise ConflictError(
                 f"Action {failed.id} is {failed.status.value}; only what failed without any effect can be tried again."
             )
-        draft = self._draft(self._retry(failed, by, parameters), self._registry.get(failed.action_name))
+        draft = self._draft(retried(failed, by, parameters), self._registry.get(failed.action_name))
         if draft.params_hash != failed.params_hash:
             draft = replace(draft, proposed_by=str(by.actor))
         return await self._follow(failed, draft, by)
@@ -382,6 +382,10 @@ class ActionExecutor:
             )
         )
 
+    def may_begin(self, proposal: ActionProposal) -> bool:
+        """Return whether the time has come that was set when it was approved."""
+        return proposal.not_before is None or self._clock.now() >= proposal.not_before
+
     async def execute_proposal(self, proposal_id: int) -> ActionProposal:
         """Run an approved proposal, once: claim it, send it, look whether it worked, write the result down.
 
@@ -454,17 +458,6 @@ class ActionExecutor:
     def _draft(self, proposition: Proposition, definition: ActionDefinition[Any]) -> ActionProposal:
         parameters = validate_action_params(definition, proposition.recommendation.parameters)
         return self._drafts.new(proposition, definition, parameters, self._clock.now())
-
-    def _retry(self, failed: ActionProposal, by: Caller, parameters: Mapping[str, Any] | None) -> Proposition:
-        return Proposition(
-            recommendation=_recommendation(failed, failed.parameters if parameters is None else parameters),
-            source_key=retry_source(failed.id),
-            by=by,
-            proposed_by=failed.proposed_by,
-            diagnosis_id=failed.diagnosis_id,
-            channel=failed.channel,
-            retry_of=failed.id,
-        )
 
     async def _follow(self, earlier: ActionProposal, draft: ActionProposal, by: Caller) -> ActionProposal:
         ask = await self._asked(by)
@@ -594,17 +587,6 @@ def _storable(preview: Preview) -> Preview:
         [preview.pins, preview.before, preview.refusal, [[fact.label, fact.value] for fact in preview.impact]]
     )
     return preview
-
-
-def _recommendation(like: ActionProposal, parameters: Mapping[str, Any]) -> ActionRecommendation:
-    return ActionRecommendation(
-        action_name=like.action_name,
-        parameters=dict(parameters),
-        reason=like.reason,
-        urgency=like.urgency,
-        expected_outcome=like.expected_outcome,
-        risks=like.risks,
-    )
 
 
 def _offers(reading: Reading | None) -> tuple[str | None, str]:

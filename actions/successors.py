@@ -7,7 +7,7 @@ from datetime import datetime
 from actions.canonical import Json
 from actions.drafts import Drafts
 from actions.errors import OperatorError, StaleError
-from actions.lifecycle import PENDING, WITHDRAW
+from actions.lifecycle import APPROVED, PENDING, WITHDRAW
 from actions.models import ActionProposal, Actor, Caller, ReasonCode, Via
 from actions.ports import Transaction
 from actions.readings import drift_of
@@ -28,10 +28,11 @@ class Successors:
     def renew(self, tx: Transaction, proposal: ActionProposal, drift: str, by: Caller, at: datetime) -> StaleError:
         """Cancel a proposal whose target has changed, and propose the same anew, without approvals.
 
-        The new one is read and put up for decision like any other; its card shows what has changed.
+        The new one is read and put up for decision like any other; its card shows what has changed. It takes the place
+        of what was proposed meanwhile, too.
         """
         withdraw_stale(tx, proposal, drift, by, at)
-        born = bear(tx, self.drafts.again(proposal, at), by=RENEWAL, at=at)
+        born = bear_in_place(tx, self.drafts.again(proposal, at), (), by=RENEWAL, at=at)
         return StaleError(proposal.id, drift, successor=born.id if born is not None else None)
 
     def stale(
@@ -80,8 +81,12 @@ def bear_in_place(
 
 
 def rivals_of(tx: Transaction, draft: ActionProposal) -> list[ActionProposal]:
-    """Return the pending proposals of the same action on the same target."""
-    return [one for one in tx.pending_on(draft.subject, draft.target) if one.action_name == draft.action_name]
+    """Return what waits for a decision about the same action on the same target; what was approved stays so."""
+    return [
+        one
+        for one in tx.pending_on(draft.subject, draft.target)
+        if one.action_name == draft.action_name and one.status is not APPROVED
+    ]
 
 
 def why_not_offered(registry: ActionRegistry, proposal: ActionProposal) -> str | None:

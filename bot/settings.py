@@ -238,6 +238,13 @@ class HighRiskSettings(RiskSettings):
     """What an action of high risk needs before it runs."""
 
     cli: bool = Field(default=False, description="whether it can be approved from the command line", examples=["true"])
+    abort_window: Annotated[timedelta, BeforeValidator(duration), Field(ge=timedelta(0), le=timedelta(minutes=10))] = (
+        Field(
+            default=timedelta(seconds=10),
+            description="how long everybody may abort it before it begins, from 0 to 10 min",
+            examples=['"10s"'],
+        )
+    )
 
 
 class ApprovalSettings(_Section):
@@ -292,6 +299,18 @@ class AgentSettings(_Section):
     enabled: bool = Field(default=True, description="whether subjects are observed and diagnosed", examples=["false"])
     interval: Duration = Field(
         default=timedelta(seconds=15), description="the time between two observations, more than 0", examples=['"15s"']
+    )
+    retries: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="how often what failed without effect is proposed again, from 0 to 10",
+        examples=["2"],
+    )
+    retry_after: Duration = Field(
+        default=timedelta(minutes=1),
+        description="the time before it is proposed again, which doubles each time, more than 0",
+        examples=['"1min"'],
     )
 
 
@@ -349,6 +368,11 @@ class Limits(_Section):
         ge=timedelta(seconds=2),
         description="how long a running action may be silent before it counts as lost, at least 2 s",
         examples=['"30s"'],
+    )
+    undo_window: Duration = Field(
+        default=timedelta(hours=1),
+        description="how long after its end an action can be undone at the press of a button, more than 0",
+        examples=['"1h"'],
     )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=20),

@@ -190,4 +190,6 @@ def _timing(settings: Settings) -> Timing:
         approval_lifetime=settings.limits.approval_lifetime,
         lease=settings.limits.lease,
         reminders=settings.reminders.schedule,
+        abort_window=settings.approval.high.abort_window,
+        undo_window=settings.limits.undo_window,
     )

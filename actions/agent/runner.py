@@ -5,22 +5,32 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from actions.agent.intake import Intake, Receipt, Submission
+from actions.agent.retries import Retries
 from actions.agent.tickets import Found, is_due, link, next_diagnosis, ticket_key, update
 from actions.agent.unreachable import HOLD, UNREACHABLE, unreachable
-from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Ticket
-from actions.errors import OperatorError, TargetUnavailableError
+from actions.diagnosis.models import Diagnosis, DiagnosisOutput, Refused, Ticket
+from actions.drafts import Proposition
+from actions.errors import (
+    BadParametersError,
+    NotAllowedError,
+    NotFoundError,
+    OperatorError,
+    TargetUnavailableError,
+)
 from actions.executor import ActionExecutor
-from actions.models import Actor, ActorKind, Caller, Via
-from actions.ports import Clock, KillFiles, Publisher, Store, Transaction
+from actions.models import Actor, ActorKind, Caller, SafetyMode, Via
+from actions.ports import Clock, KillFiles, Publisher, Reader, Store, Transaction
 from actions.registry import ActionRegistry
 from actions.safety import combined_epoch, effective
 from actions.subject import Finding, Observation, Rule, Subject
 
 log = logging.getLogger(__name__)
 
+MAX_EVIDENCE: Final = 100
+"""How many lines of evidence a diagnosis takes."""
 AGENT = Caller(actor=Actor(ActorKind.AGENT, "rules"), via=Via.AGENT)
 
 
@@ -56,7 +66,10 @@ class AgentRunner:
         publisher: Publisher,
         interval: float = 15.0,
         executor: ActionExecutor | None = None,
+        retries: Retries | None = None,
     ) -> None:
+        self._executor = executor
+        self._retries = retries or Retries()
         self._subjects = tuple(subjects)
         self._store = store
         self._clock = clock
@@ -85,7 +98,24 @@ class AgentRunner:
         """Observe once; hand in a diagnosis if one is due, and return what became of it."""
         look = await self._look(subject)
         due = await self._store.write(lambda tx: self._due(tx, subject.name, look))
+        await self._try_again(subject.name, look)
         return await self._diagnose(due) if due is not None else None
+
+    async def _try_again(self, subject: str, look: Look) -> None:
+        if self._executor is None:
+            return
+        for proposition in await self._store.read(lambda reader: self._failed(reader, subject, look)):
+            try:
+                await self._executor.propose_action(proposition)
+            except (NotAllowedError, NotFoundError, BadParametersError) as error:
+                log.info("action %s is not proposed again: %s", proposition.retry_of, error)
+
+    def _failed(self, reader: Reader, subject: str, look: Look) -> list[Proposition]:
+        if effective(reader, subject).mode is not SafetyMode.EXECUTE:
+            return []
+        now = self._clock.now()
+        tickets = (reader.ticket(key) for key in look.found)
+        return [one for ticket in tickets if ticket for one in self._retries.due(reader, ticket, by=AGENT, now=now)]
 
     async def _look(self, subject: Subject) -> Look:
         try:
@@ -118,7 +148,7 @@ class AgentRunner:
             # The first thing that is wrong speaks; what it hides comes up once it is repaired.
             due = is_due(tx, ticket, mode, epoch, now, can_propose=self._intake.can_propose)
             following = next_diagnosis(tx, ticket, epoch) if due else None
-            return _Due(ticket, following[0], rule, _said(finding, following[1]), epoch) if following else None
+            return _Due(ticket, following[0], rule, _said(finding, ticket, following[1]), epoch) if following else None
         return None
 
     async def _diagnose(self, due: _Due) -> Receipt:
@@ -140,9 +170,20 @@ class AgentRunner:
         return receipt
 
 
-def _said(finding: Finding, stored: Diagnosis | None) -> DiagnosisOutput:
+def _said(finding: Finding, ticket: Ticket, stored: Diagnosis | None) -> DiagnosisOutput:
     # A diagnosis that was stored just before a crash is taken up again as it was.
-    return stored.output if stored is not None else finding.output
+    if stored is not None:
+        return stored.output
+    refused = tuple(in_words(one) for one in reversed(ticket.refused))
+    evidence = (*refused, *finding.output.supporting_evidence)[:MAX_EVIDENCE]
+    return finding.output.model_copy(update={"supporting_evidence": evidence}) if refused else finding.output
+
+
+def in_words(refused: Refused) -> str:
+    """Return what a person said against an earlier proposal, as a line of evidence."""
+    why = "; ".join(part for part in (refused.code.replace("_", " "), refused.reason) if part) or "no reason was given"
+    at = refused.at[:16].replace("T", " ")
+    return f"{refused.by} refused {refused.action_name} for this at {at} UTC: {why}"[:1_000]
 
 
 def look_at(subject: str, rules: Sequence[Rule[Any]], observation: Observation) -> Look:

@@ -22,6 +22,7 @@ SAMPLES: dict[str, Any] = {
     "missing": 1,
     "wanted": "approved",
     "changed": "leader: etcd-1 → etcd-2",
+    "successor": 43,
     "target_key": "etcd:etcd-3",
     "other_id": 41,
     "key": "T1:C1:1.2",

@@ -130,7 +130,7 @@ class TestLooking:
         await rig.executor.resolve_proposal(proposal_id, happened=True, by=ANN, reason="seen on the rack")
 
         settled = await rig.store.write(
-            lambda tx: rig.executor._attempts.settle(
+            lambda tx: rig.executor.attempts.settle(
                 tx, seen, Verdict(happened=Happened.NO, evidence=()), at=rig.clock.now()
             )
         )

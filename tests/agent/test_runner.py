@@ -349,10 +349,10 @@ class TestAgain:
         rig.target.pins["a"] = 2
         await asyncio.gather(rig.executor.execute_proposal(proposal.id), return_exceptions=True)
 
-        receipt = await rack.poll()
+        await rig.sweeper.sweep()
 
-        assert receipt is not None
-        assert [one.pins for one in receipt.proposals] == [{"generation": 2}]
+        assert await rack.poll() is None
+        assert [one.pins for one in await proposals(rig)] == [{"generation": 0}, {"generation": 2}]
         assert await statuses(rig) == ["cancelled(stale)", "validated"]
 
     async def test_what_is_not_needed_any_more_is_withdrawn(self, rig: Rig, rack: Rack) -> None:
