@@ -270,6 +270,8 @@ async def test_a_reminder_waits_for_the_card_and_goes_into_its_thread(bot: Bot, 
 
     assert (found.thread, found.destination) == (ref, "C0INCIDENT42")
     assert "Action 1 still waits" in found.message.text
+    plain = found.text_alone(about(bot, OutboxKind.REMINDER, "1/1"), "invalid_blocks")["text"]
+    assert plain.endswith("Buttons are missing. Look at it with /operator show 1.)")
     for gone in ("1/2", "999/1"):
         assert await presenter.present(about(bot, OutboxKind.REMINDER, gone, {"about": "undecided"})) is None
 
