@@ -11,22 +11,28 @@ from actions.models import (
     ActionStatus,
     AuditEvent,
     FailureOutcome,
+    ReasonCode,
     SafetyMode,
     SuccessOutcome,
 )
 from actions.ports import Reader
 
+UNDECIDED = (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
 NOTHING = (ActionStatus.CANCELLED, ActionStatus.EXPIRED, *PENDING)
 
 
 def check(reader: Reader, effects: Counter[str], stored: dict[int, ActionProposal]) -> None:
-    """Assert I1, I2, I4 to I7, I9 to I11, I13 and I14; *stored* remembers what was seen the last time."""
+    """Assert I1, I2, I4 to I7, I9 to I11, I13 and I14, and what holds of successors and reviews.
+
+    *stored* remembers what was seen the last time.
+    """
     proposals = everything(reader)
     audit = reader.audit(limit=1_000_000)
     _effects_match(proposals, effects)
     _audit_is_a_chain(audit)
     _audit_matches_state(reader, proposals, audit)
     _modes_hold(reader, proposals)
+    _followed_by_one(proposals, audit)
     for proposal in proposals:
         _attempt_is_rightful(reader, proposal)
         _only_what_may_change_did(proposal, stored.get(proposal.id))
@@ -42,13 +48,25 @@ def everything(reader: Reader) -> list[ActionProposal]:
 
 
 def _effects_match(proposals: list[ActionProposal], effects: Counter[str]) -> None:
+    # A proposal and those that follow on it share one effect, which only one of them may have had.
+    chains: dict[str, list[ActionProposal]] = {}
     for proposal in proposals:
-        happened = effects[str(proposal.parameters.get("mark") or proposal.parameters["item"])]
-        assert happened <= 1, f"I1: {proposal.id} happened {happened} times"
-        if proposal.status in NOTHING or proposal.outcome is FailureOutcome.NO_EFFECT:
-            assert happened == 0, f"I2: {proposal.id} is {proposal.status} and happened"
-        if proposal.status is ActionStatus.COMPLETED and proposal.outcome is SuccessOutcome.CONFIRMED:
-            assert happened == 1, f"I2: {proposal.id} is completed and did not happen"
+        chains.setdefault(str(proposal.parameters.get("mark") or proposal.parameters["item"]), []).append(proposal)
+    for key, chain in chains.items():
+        happened, ids = effects[key], ", ".join(f"{proposal.id} ({proposal.status})" for proposal in chain)
+        possible = sum(not _had_no_effect(proposal) for proposal in chain)
+        certain = sum(_was_seen(proposal) for proposal in chain)
+        assert happened <= len(chain), f"I1: {ids} happened {happened} times"
+        assert happened <= possible, f"I2: {ids} happened {happened} times, {possible} at most"
+        assert happened >= certain, f"I2: {ids} happened {happened} times, {certain} at least"
+
+
+def _had_no_effect(proposal: ActionProposal) -> bool:
+    return proposal.status in NOTHING or proposal.outcome is FailureOutcome.NO_EFFECT
+
+
+def _was_seen(proposal: ActionProposal) -> bool:
+    return proposal.status is ActionStatus.COMPLETED and proposal.outcome is SuccessOutcome.CONFIRMED
 
 
 def _audit_is_a_chain(audit: list[AuditEvent]) -> None:
@@ -72,7 +90,9 @@ def _audit_matches_state(reader: Reader, proposals: list[ActionProposal], audit:
         assert len(lines[proposal.id]) == proposal.version, f"I13: {proposal.id} changed without a line"
         assert lines[proposal.id][-1].data["row"] == proposal.row_digest(), f"I4: row of {proposal.id} differs"
         # A rule of the policy that approves is no person.
-        assert len(reader.approvals(proposal.id)) == sum("person" in event.data for event in lines[proposal.id])
+        approved_by = [event.data["person"] for event in lines[proposal.id] if "person" in event.data]
+        counted = [approval.person for approval in reader.approvals(proposal.id)]
+        assert counted == approved_by, f"I11: {proposal.id} counts {counted}, its own lines say {approved_by}"
 
 
 def _modes_hold(reader: Reader, proposals: list[ActionProposal]) -> None:
@@ -83,13 +103,39 @@ def _modes_hold(reader: Reader, proposals: list[ActionProposal]) -> None:
     assert all(proposal.epoch == overall.epoch for proposal in pending), "I7: pending of an earlier epoch"
 
 
+def _followed_by_one(proposals: list[ActionProposal], audit: list[AuditEvent]) -> None:
+    known = {proposal.id: proposal for proposal in proposals}
+    waiting = Counter((p.action_name, p.target_key) for p in proposals if p.status in UNDECIDED)
+    assert all(count == 1 for count in waiting.values()), f"two wait for the same: {waiting}"
+    for proposal in proposals:
+        older = known[proposal.supersedes] if proposal.supersedes is not None else None
+        replaced = older is None or older.reason_code in {ReasonCode.SUPERSEDED, ReasonCode.STALE}
+        assert replaced, f"{proposal.id} took the place of {proposal.supersedes}, which was not cancelled for it"
+    followed = {
+        line.proposal_id: known.get(int(str(line.data["superseded_by"])))
+        for line in audit
+        if "superseded_by" in line.data
+    }
+    for proposal in proposals:
+        if proposal.reason_code is ReasonCode.SUPERSEDED:
+            newer = followed.get(proposal.id)
+            assert newer is not None, f"{proposal.id} is superseded by nothing"
+            assert (newer.action_name, newer.id > proposal.id) == (proposal.action_name, True), proposal.id
+
+
 def _attempt_is_rightful(reader: Reader, proposal: ActionProposal) -> None:
+    review = reader.review(proposal.id)
+    assert proposal.break_glass == (review.reason if review is not None else ""), f"no review of {proposal.id}"
     if proposal.status not in IN_FLIGHT:
         return
     assert (proposal.attempts, bool(proposal.owner), proposal.fence >= 1) == (1, True, True), "I9"
-    people = {a.person for a in reader.approvals(proposal.id) if a.params_hash == proposal.params_hash}
-    assert len(people) >= proposal.required_approvals, "I11: too few approvals"
-    assert proposal.proposed_by not in {a.actor for a in reader.approvals(proposal.id)}, "I11: by the proposer"
+    approvals = reader.approvals(proposal.id)
+    people = {a.person for a in approvals if a.params_hash == proposal.params_hash}
+    if review is not None:
+        assert review.person in people, "I11: whoever broke the glass did not approve it"
+    else:
+        assert len(people) >= proposal.required_approvals, "I11: too few approvals"
+        assert proposal.proposed_by not in {a.actor for a in approvals}, "I11: by the proposer"
     assert digest(proposal.parameters) == proposal.params_hash, "I11: other parameters"
 
 
@@ -98,5 +144,5 @@ def _only_what_may_change_did(now: ActionProposal, before: ActionProposal | None
         return
     assert now.version >= before.version, "I10"
     assert now.fence >= before.fence, "I10"
-    for name in ("token", "action_name", "parameters", "params_hash", "subject", "target", "proposed_by"):
+    for name in ("token", "action_name", "parameters", "params_hash", "subject", "target", "proposed_by", "supersedes"):
         assert getattr(now, name) == getattr(before, name), f"I14: {name} changed"

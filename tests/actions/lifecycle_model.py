@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from actions.errors import (
     AlreadyApprovedError,
     AlreadyDecidedError,
+    ConflictError,
     ExpiredError,
     NotAuthorizedError,
     NotReadyError,
@@ -26,7 +27,8 @@ from tests.factories import FixedClock
 from tests.invariants import check
 from tests.rig import AGENT, ANN, BO, CY, MemoryKillFiles, Rig
 
-PENDING = {"validated", "approved"}
+UNDECIDED = {"proposed", "validated"}
+PENDING = {*UNDECIDED, "approved"}
 IN_FLIGHT = {"executing", "unknown"}
 CHOICES = st.integers(0, 9_999)
 """Which of several, and how: two digits each."""
@@ -40,19 +42,33 @@ class Modelled:
     id: int
     item: str
     mark: str
-    required: int
+    high: bool
     proposer: Caller
     expires: datetime
-    pin: int
-    status: str = "validated"
+    pin: int = 0
+    status: str = "proposed"
+    read_at: datetime | None = None
+    """When the target was read for it last, and found with the pin `read`."""
+    read: int = 0
     approved_by: set[Caller] = field(default_factory=set)
     approval_expires: datetime | None = None
+    not_before: datetime | None = None
+    broken_by: Caller | None = None
+    reviewed: bool = False
     lease_until: datetime | None = None
     happened: bool = False
+
+    @property
+    def required(self) -> int:
+        return 2 if self.high else 1
 
 
 CALL = timedelta(seconds=30)
 """How long the actions of the rig may take at most."""
+LIFETIME = timedelta(hours=1)
+TO_RUN = timedelta(minutes=5)
+ABORT = timedelta(seconds=10)
+KNOWN_FOR = timedelta(seconds=60)
 
 
 def must(at: datetime | None) -> datetime:
@@ -119,8 +135,12 @@ class Lifecycle(RuleBasedStateMachine):
         statuses = {proposal.status for proposal in self.proposals}
         moves = ["propose"] * 4 + ["kill", "observe", "execute", "drift", "sweep", "let_time_pass", "reconcile"]
         moves += ["execute"] * 4 if self.mode == "observe" else []
-        moves += ["approve", "begin", "cancel"] if self.proposals else []
-        moves += ["approve_what_waits"] * 8 if "validated" in statuses else []
+        moves += ["approve", "begin", "cancel", "edit", "abort", "break_glass"] if self.proposals else []
+        moves += ["validate"] * 4 if "proposed" in statuses else []
+        moves += ["approve_what_waits"] * 8 + ["look"] if "validated" in statuses else []
+        moves += ["let_time_pass"] * 2 if any(self.is_held(proposal) for proposal in self.proposals) else []
+        moves += ["retry"] * 2 if "failed" in statuses else []
+        moves += ["review"] if any(proposal.broken_by for proposal in self.proposals) else []
         moves += ["begin_what_may"] * 6 if "approved" in statuses else []
         moves += ["end"] * 4 + ["interrupt", "outlast_the_lease"] if self.tasks else []
         moves += ["reconcile", "let_time_pass"] if statuses & IN_FLIGHT else []
@@ -131,23 +151,141 @@ class Lifecycle(RuleBasedStateMachine):
 
     def propose(self, which: int, how: int) -> None:
         item, high, proposer = "abc"[which % 3], how % 4 == 0, (AGENT, AGENT, BO)[how % 3]
-        mark = f"m{len(self.proposals)}-{self.clock.now().timestamp()}"
+        mark = self.new_mark()
         work = self.rig.propose(item, mark=mark, action="crush" if high else "touch", by=proposer)
         if self.mode != "execute":
             self.expect(work, ObserveOnlyError)
             return
-        proposal_id = self.run(work)
-        self.proposals.append(
-            Modelled(
-                id=proposal_id,
-                item=item,
-                mark=mark,
-                required=2 if high else 1,
-                proposer=proposer,
-                expires=self.clock.now() + timedelta(hours=1),
-                pin=self.rig.target.pins.get(item, 0),
-            )
+        self.reads(self.born(self.run(work), item=item, mark=mark, high=high, proposer=proposer))
+
+    def new_mark(self) -> str:
+        return f"m{len(self.proposals)}-{self.clock.now().timestamp()}"
+
+    def born(self, proposal_id: int, *, item: str, mark: str, high: bool, proposer: Caller) -> Modelled:
+        for other in self.proposals:
+            if (other.item, other.high) == (item, high) and other.status in UNDECIDED:
+                other.status = "cancelled"
+        new = Modelled(
+            id=proposal_id,
+            item=item,
+            mark=mark,
+            high=high,
+            proposer=proposer,
+            expires=self.clock.now() + LIFETIME,
         )
+        self.proposals.append(new)
+        return new
+
+    def renewed(self, old: Modelled) -> None:
+        old.status = "cancelled"
+        new = self.run(self.rig.store.read(lambda reader: reader.replaced_by(old.id)))
+        assert new is not None, f"nothing follows on {old.id}"
+        self.born(new, item=old.item, mark=old.mark, high=old.high, proposer=old.proposer)
+
+    def reads(self, proposal: Modelled) -> None:
+        pin = self.rig.target.pins.get(proposal.item, 0)
+        if proposal.status == "proposed":
+            proposal.status, proposal.pin = "validated", pin
+        proposal.read_at, proposal.read = self.clock.now(), pin
+
+    def is_known_to_have_moved(self, proposal: Modelled) -> bool:
+        fresh = proposal.read_at is not None and self.clock.now() - proposal.read_at <= KNOWN_FOR
+        return fresh and proposal.read != proposal.pin
+
+    def is_held(self, proposal: Modelled) -> bool:
+        return proposal.status == "approved" and proposal.not_before is not None
+
+    def validate(self, which: int, _: int) -> None:
+        proposal = self.pick(which, "proposed")
+        self.expect(self.rig.executor.validate_proposal(proposal.id), None)
+        self.reads(proposal)
+
+    def look(self, which: int, _: int) -> None:
+        proposal = self.pick(which)
+        expected = None if proposal.status in {"validated", "approved"} else NotReadyError
+        self.expect(self.rig.executor.preview_proposal(proposal.id), expected)
+        if expected is None:
+            self.reads(proposal)
+
+    def edit(self, which: int, how: int) -> None:
+        proposal, who, mark = self.pick(which), (ANN, BO, CY)[how % 3], self.new_mark()
+        work = self.rig.executor.edit_proposal(proposal.id, {"item": proposal.item, "mark": mark}, by=who)
+        expected: type[OperatorError] | None = None
+        if who == CY:
+            expected = NotAuthorizedError
+        elif proposal.status == "expired":
+            expected = ExpiredError
+        elif proposal.status not in UNDECIDED:
+            expected = AlreadyDecidedError
+        elif self.overdue(proposal):
+            proposal.status, expected = "expired", ExpiredError
+        if expected is not None:
+            self.expect(work, expected)
+            return
+        self.born(self.run(work).id, item=proposal.item, mark=mark, high=proposal.high, proposer=who)
+
+    def retry(self, which: int, how: int) -> None:
+        proposal, who = self.pick(which, "failed"), (ANN, BO, CY)[how % 3]
+        work = self.rig.executor.retry_proposal(proposal.id, by=who)
+        if who == CY:
+            self.expect(work, NotAuthorizedError)
+        elif self.mode != "execute" and not self.was_retried(proposal):
+            self.expect(work, ObserveOnlyError)
+        else:
+            again = self.run(work).id
+            if again not in {known.id for known in self.proposals}:
+                self.born(again, item=proposal.item, mark=proposal.mark, high=proposal.high, proposer=proposal.proposer)
+
+    def was_retried(self, proposal: Modelled) -> bool:
+        return any(one.retry_of == proposal.id for one in self.stored.values())
+
+    def abort(self, which: int, how: int) -> None:
+        proposal, who = self.pick(which), (ANN, BO, CY)[how % 3]
+        expected: type[OperatorError] | None = None
+        if proposal.status == "expired":
+            expected = ExpiredError
+        elif proposal.status not in PENDING:
+            expected = AlreadyDecidedError
+        elif proposal.status != "approved" or not proposal.high or proposal.broken_by is not None:
+            expected = NotReadyError
+        self.expect(self.rig.executor.abort_proposal(proposal.id, by=who), expected)
+        if expected is None:
+            proposal.status = "cancelled"
+
+    def break_glass(self, which: int, how: int) -> None:
+        proposal, who = self.pick(which), (ANN, BO, CY)[how % 3]
+        expected = self.refusal_to_break_glass(proposal, who)
+        self.expect(self.rig.executor.break_glass(proposal.id, by=who, reason="it burns"), expected)
+        if expected is StaleError:
+            self.renewed(proposal)
+        elif expected is None:
+            proposal.status, proposal.broken_by, proposal.not_before = "approved", who, None
+            proposal.approved_by.add(who)
+            proposal.approval_expires = self.clock.now() + TO_RUN
+
+    def refusal_to_break_glass(self, proposal: Modelled, who: Caller) -> type[OperatorError] | None:
+        if who == CY:
+            return NotAuthorizedError
+        if proposal.status not in {"validated", "approved"}:
+            return NotReadyError
+        if proposal.broken_by is not None:
+            return ConflictError
+        if self.overdue(proposal):
+            proposal.status = "expired"
+            return ExpiredError
+        return StaleError if self.is_known_to_have_moved(proposal) else None
+
+    def review(self, which: int, how: int) -> None:
+        proposal, who = self.pick(which), (ANN, BO, CY)[how % 3]
+        expected: type[OperatorError] | None = None
+        if who == CY:
+            expected = NotAuthorizedError
+        elif proposal.broken_by is None or proposal.reviewed:
+            expected = ConflictError
+        elif proposal.broken_by == who:
+            expected = NotAuthorizedError
+        self.expect(self.rig.executor.close_review(proposal.id, by=who, comment="looked at it"), expected)
+        proposal.reviewed = proposal.reviewed or expected is None
 
     def approve(self, which: int, how: int) -> None:
         self.have_approved(self.pick(which), (ANN, BO, CY, AGENT)[how % 4])
@@ -158,22 +296,30 @@ class Lifecycle(RuleBasedStateMachine):
     def have_approved(self, proposal: Modelled, who: Caller) -> None:
         expected = self.refusal_to_approve(proposal, who)
         self.expect(self.rig.executor.approve_proposal(proposal.id, by=who), expected)
-        if expected is None:
+        if expected is StaleError:
+            self.renewed(proposal)
+        elif expected is None:
             proposal.approved_by.add(who)
             if len(proposal.approved_by) == proposal.required:
-                proposal.status = "approved"
-                proposal.approval_expires = self.clock.now() + timedelta(minutes=5)
+                self.is_approved(proposal)
+
+    def is_approved(self, proposal: Modelled) -> None:
+        proposal.status, starts = "approved", self.clock.now()
+        if proposal.high:
+            starts = proposal.not_before = starts + ABORT
+            proposal.expires = starts + LIFETIME
+        proposal.approval_expires = starts + TO_RUN
 
     def refusal_to_approve(self, proposal: Modelled, who: Caller) -> type[OperatorError] | None:
         if who not in {ANN, BO} or who == proposal.proposer:
             return NotAuthorizedError
-        if proposal.status == "expired":
-            return ExpiredError
         if proposal.status != "validated":
-            return AlreadyDecidedError
+            return {"proposed": NotReadyError, "expired": ExpiredError}.get(proposal.status, AlreadyDecidedError)
         if self.clock.now() >= proposal.expires:
             proposal.status = "expired"
             return ExpiredError
+        if self.is_known_to_have_moved(proposal):
+            return StaleError
         return AlreadyApprovedError if who in proposal.approved_by else None
 
     def cancel(self, which: int, how: int) -> None:
@@ -213,7 +359,7 @@ class Lifecycle(RuleBasedStateMachine):
         return len(pending)
 
     def let_time_pass(self, _: int, how: int) -> None:
-        self.clock.advance((1, 31, 301, 3601)[how % 4])
+        self.clock.advance((1, 11, 31, 301, 3601)[how % 5])
 
     def outlast_the_lease(self, _: int, __: int) -> None:
         self.clock.advance(31)
@@ -224,6 +370,8 @@ class Lifecycle(RuleBasedStateMachine):
         for proposal in self.proposals:
             if proposal.status in PENDING and self.overdue(proposal):
                 proposal.status = "expired"
+            if proposal.status == "proposed":
+                self.reads(proposal)
 
     def overdue(self, proposal: Modelled) -> bool:
         deadlines = [proposal.expires, proposal.approval_expires]
@@ -243,13 +391,16 @@ class Lifecycle(RuleBasedStateMachine):
 
     def have_begun(self, proposal: Modelled) -> None:
         expected = self.refusal_to_run(proposal)
-        self.rig.target.hold.setdefault(proposal.mark, asyncio.Event())
+        if expected is None:
+            self.rig.target.hold[proposal.mark] = asyncio.Event()
         began = self.rig.target.began[proposal.mark] = asyncio.Event()
         refused = self.run(self.until_it_begins(proposal, began))
         assert refused is expected, f"answered with {refused}, the model says {expected}"
         if expected is None:
             proposal.status = "executing"
             proposal.lease_until = self.clock.now() + timedelta(seconds=30)
+        elif expected is StaleError:
+            self.renewed(proposal)
 
     async def until_it_begins(self, proposal: Modelled, began: asyncio.Event) -> type[BaseException] | None:
         task = asyncio.create_task(self.rig.executor.execute_proposal(proposal.id))
@@ -263,17 +414,15 @@ class Lifecycle(RuleBasedStateMachine):
         return None
 
     def refusal_to_run(self, proposal: Modelled) -> type[OperatorError] | None:
-        if proposal.status == "expired":
-            return ExpiredError
-        if proposal.status in {"completed", "failed", "cancelled"}:
-            return AlreadyDecidedError
         if proposal.status != "approved":
-            return NotReadyError
+            ended = dict.fromkeys(("completed", "failed", "cancelled"), AlreadyDecidedError)
+            return {**ended, "expired": ExpiredError}.get(proposal.status, NotReadyError)
         if self.overdue(proposal):
             proposal.status = "expired"
             return ExpiredError
+        if proposal.not_before is not None and self.clock.now() < proposal.not_before:
+            return NotReadyError
         if self.rig.target.pins.get(proposal.item, 0) != proposal.pin:
-            proposal.status = "cancelled"
             return StaleError
         busy = any(p.item == proposal.item and p.status in IN_FLIGHT for p in self.proposals)
         return TargetBusyError if busy else None
