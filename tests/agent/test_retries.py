@@ -91,7 +91,7 @@ class TestTheAgent:
 
 
 @pytest.mark.parametrize("tries", range(4))
-async def test_the_pause_doubles_and_is_scattered(rig: Rig, clock: FixedClock, tries: int) -> None:
+async def test_the_pause_doubles_and_is_scattered(rig: Rig, tries: int) -> None:
     retries = Retries(at_most=10, after=timedelta(seconds=60))
     failed = await stored(rig.store, await rig.propose("a"))
 
