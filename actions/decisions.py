@@ -231,6 +231,8 @@ class Decisions:
         return self.limits.refuse_run(reader, proposal, starts if isinstance(starts, datetime) else at)
 
     def _left_to_people(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> str | None:
+        if proposal.retry_of is not None:
+            return f"it was tried before as action {proposal.retry_of}, and nothing is run again on its own"
         old = None if proposal.supersedes is None else tx.proposal(proposal.supersedes)
         if old is not None and old.reason_code is ReasonCode.STALE:
             # A target that goes on changing would otherwise be proposed and approved anew without an end.

@@ -573,13 +573,16 @@ class ActionExecutor:
 
 
 def _note_limit(tx: Transaction, draft: ActionProposal, refusal: LimitError, by: Caller) -> None:
+    at = draft.proposed_at
+    if tx.take_inbox(f"limited:{draft.source_key}", body_hash="", reply="", at=at) is not None:
+        return  # whoever asks again and again does not fill the log
     data: dict[str, Json] = {
         "action": draft.action_name,
         "target": draft.target_key,
         "diagnosis_id": draft.diagnosis_id,
         "why": str(refusal),
     }
-    note(tx, "limited", by=by, at=draft.proposed_at, data=data)
+    note(tx, "limited", by=by, at=at, data=data)
 
 
 def _storable(preview: Preview) -> Preview:

@@ -43,6 +43,8 @@ class TestProposals:
 
         with pytest.raises(LimitError, match="agent:rules made 2 proposals within the last hour"):
             await rig.propose("c")
+        with pytest.raises(LimitError):
+            await rig.propose("c")
 
         [line] = [event for event in await audit(store) if event.event == "limited"]
         assert (line.actor, line.proposal_id) == ("agent:rules", None)

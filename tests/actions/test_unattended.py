@@ -218,3 +218,15 @@ class TestLeftToPeople:
         await rig.executor.approve_proposal(first + 1, by=ANN)
         await rig.executor.execute_proposal(first + 1)
         assert rig.target.ledger == {"a": 1}
+
+    async def test_what_failed_is_not_run_again_by_the_rule(self, store: Store, clock: FixedClock) -> None:
+        rig = await unattended(store, clock)
+        rig.target.faults["a"] = "refuse"
+        failed = await rig.propose("a")
+        await rig.executor.execute_proposal(failed)
+
+        again = await rig.executor.retry_proposal(failed, by=ANN)
+        await rig.executor.validate_proposal(again.id)
+
+        said = await self.why(store, again.id)
+        assert said == f"it was tried before as action {failed}, and nothing is run again on its own"
