@@ -19,7 +19,7 @@ from storage.row_digest import RowDigest
 from storage.tables import PROPOSALS
 
 COLUMNS = ("seq", "at", "proposal_id", "event", "actor", "via", "data", "prev", "hash")
-TABLES: Final = ("audit", "proposals", "approvals", "records", "control")
+TABLES: Final = ("audit", "proposals", "approvals", "records", "reviews", "control")
 APPROVAL_IDS: Final = "SELECT id FROM approvals ORDER BY id"
 _ROW: Final = RowDigest(PROPOSALS, left_out={"lease_until"})
 
@@ -256,6 +256,23 @@ def delete_a_record(editor: Editor, chance: random.Random) -> None:
     editor.execute("DELETE FROM records WHERE proposal_id = ?", ended)
 
 
+def edit_a_review(editor: Editor, chance: random.Random) -> None:
+    edit(editor, chance, "reviews", set())
+
+
+def delete_a_review(editor: Editor, chance: random.Random) -> None:
+    review = one_of(editor, chance, "SELECT proposal_id FROM reviews ORDER BY 1")
+    editor.execute("DELETE FROM reviews WHERE proposal_id = ?", review)
+
+
+def insert_a_review(editor: Editor, chance: random.Random) -> None:
+    free = one_of(
+        editor, chance, "SELECT id FROM proposals WHERE id NOT IN (SELECT proposal_id FROM reviews) ORDER BY 1"
+    )
+    others = "opened_at, opened_by, person, reason, closed_at, closed_by, comment"
+    editor.execute(f"INSERT INTO reviews SELECT ?, {others} FROM reviews LIMIT 1", free)  # noqa: S608 - our own names
+
+
 def edit_the_control(editor: Editor, chance: random.Random) -> None:
     edit(editor, chance, "control", set())
 
@@ -264,5 +281,6 @@ FORGERIES = (
     edit_a_line, edit_a_line_and_its_hash, delete_a_line, delete_some_lines, delete_a_line_and_close_the_gap,
     swap_two_lines, cut_the_end, rewrite_the_log, insert_a_line, edit_a_proposal,
     edit_a_proposal_and_its_line, delete_a_proposal, insert_a_proposal,
-    edit_an_approval, delete_an_approval, insert_an_approval, edit_a_record, delete_a_record, edit_the_control,
+    edit_an_approval, delete_an_approval, insert_an_approval, edit_a_record, delete_a_record,
+    edit_a_review, delete_a_review, insert_a_review, edit_the_control,
 )  # fmt: skip

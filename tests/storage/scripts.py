@@ -7,6 +7,7 @@ from typing import TypeVar
 from actions.canonical import Json, digest
 from actions.lifecycle import (
     APPROVE,
+    BREAK_GLASS,
     CANCEL,
     CLAIM,
     COMPLETE,
@@ -29,6 +30,7 @@ from actions.models import (
     Fact,
     FailureOutcome,
     ReasonCode,
+    Review,
     SafetyMode,
     Step,
     SuccessOutcome,
@@ -91,6 +93,36 @@ class Script:
             return must(transition(tx, row, current, by=by, at=now, changes=changes, data=data))
 
         return await self._store.write(work)
+
+    async def break_glass(self, proposal: ActionProposal, by: Caller = ANN) -> ActionProposal:
+        def work(tx: Transaction) -> ActionProposal:
+            current, now = self._locked(tx, proposal), self._clock.now()
+            review = Review(
+                proposal_id=current.id,
+                opened_at=now,
+                opened_by=str(by.actor),
+                person=str(by.actor),
+                reason="it cannot wait",
+            )
+            data: dict[str, Json] = {"break_glass": review.reason, "review": review.row_digest()}
+            moved = transition(
+                tx, BREAK_GLASS, current, by=by, at=now, changes={"break_glass": review.reason}, data=data
+            )
+            tx.save_review(review)
+            return must(moved)
+
+        return await self._store.write(work)
+
+    async def close_review(self, proposal: ActionProposal, by: Caller = BO) -> None:
+        def work(tx: Transaction) -> None:
+            now = self._clock.now()
+            review = must(tx.review(proposal.id))
+            closed = replace(review, closed_at=now, closed_by=str(by.actor), comment="it was right")
+            tx.save_review(closed)
+            data: dict[str, Json] = {"comment": closed.comment, "review": closed.row_digest()}
+            note(tx, "reviewed", by=by, at=now, proposal_id=proposal.id, data=data)
+
+        await self._store.write(work)
 
     async def claim(self, proposal: ActionProposal) -> ActionProposal:
         def work(tx: Transaction) -> ActionProposal:
@@ -184,6 +216,10 @@ class Script:
             return
         if number % 7 == 3:
             return
+        if number % 7 == 4:
+            proposal = await self.break_glass(proposal)
+            if number % 2:
+                await self.close_review(proposal)
         proposal = await self.claim(proposal)
         ends = (self.complete, self.fail, self.lose_track, self._lose_and_settle, self._leave)
         await ends[number % 5](proposal)

@@ -120,6 +120,13 @@ def test_every_checkpoint_of_every_witness_is_checked(path: Path) -> None:
         ("UPDATE approvals SET proposal_id = 999 WHERE id = 1", "There are approvals of proposal 999, which"),
         ("UPDATE records SET result = 'fine'", "was edited: it is not as line"),
         ("DELETE FROM records WHERE fence = 1", "is gone from its table."),
+        ("UPDATE reviews SET closed_at = 1, closed_by = 'cli:eve@h'", "The review of proposal"),
+        ("UPDATE reviews SET comment = 'all is well' WHERE closed_at IS NOT NULL", "was edited: it is not as the log"),
+        ("DELETE FROM reviews", "is gone from its table."),
+        (
+            "UPDATE reviews SET proposal_id = 3 WHERE proposal_id = (SELECT MAX(proposal_id) FROM reviews)",
+            "has no line in the log: it was slipped",
+        ),
         (
             "UPDATE control SET mode = 'execute' WHERE scope = '*'",
             "The control row of '*' was edited: it is not as line",
@@ -192,7 +199,7 @@ def test_a_thousand_problems_are_listed_and_the_rest_counted(path: Path) -> None
     assert problems[-1].startswith("… and ")
 
 
-@pytest.mark.parametrize("table", ["audit", "proposals", "approvals", "records", "control", "checkpoints"])
+@pytest.mark.parametrize("table", ["audit", "proposals", "approvals", "records", "reviews", "control", "checkpoints"])
 def test_a_missing_table_is_a_problem_and_no_crash(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}_hidden")
