@@ -22,7 +22,8 @@ OperatorError
 │   └── DuplicateActionError
 ├── UnavailableError               something could not be reached; nothing is known to have changed
 │   ├── StorageError               the database could not take it; its text says whether nothing was recorded
-│   │   └── OverloadedError        the queue of the writer is full
+│   │   ├── OverloadedError        the queue of the writer is full
+│   │   └── NothingStoppedError    the kill switch could neither be recorded nor leave a kill file
 │   └── TargetUnavailableError
 ├── ActionFailedError              raised by an action: known not to have happened, or known to have happened in part
 └── IllegalTransitionError         a bug: the lifecycle has no such step
@@ -234,6 +235,17 @@ class StorageError(UnavailableError):
 
 class OverloadedError(StorageError):
     """More is waiting to be written than the writer may queue."""
+
+
+class NothingStoppedError(StorageError):
+    """The kill switch could neither be recorded nor leave a kill file; *problem* says why it could not be recorded."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"NOTHING WAS STOPPED. No kill file could be written, and: {problem} "
+            "Stop the processes of `operator run` by hand, on every host, now."
+        )
+        self.problem = problem
 
 
 class TargetUnavailableError(UnavailableError):

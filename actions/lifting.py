@@ -8,6 +8,8 @@ from actions.models import Caller, Lift
 from actions.ports import OutboxKind, Transaction
 from actions.transitions import note
 
+LIFT_REQUESTED: Final = "lift_requested"
+"""The event of a wish that is not enough yet; its data name the people who want it, and how many are needed."""
 WISH_LASTS: Final = timedelta(minutes=10)
 """How long one person's wish waits for the others: who asked in the morning has not looked at the evening's state."""
 
@@ -28,5 +30,5 @@ def people_for(tx: Transaction, wish: Lift, *, by: Caller, need: int) -> tuple[s
 
 def _announce(tx: Transaction, wish: Lift, people: tuple[str, ...], by: Caller, need: int) -> None:
     data: dict[str, Json] = {"scope": wish.scope, "reason": wish.reason, "people": list(people), "need": need}
-    seq = note(tx, "lift_requested", by=by, at=wish.at, data=data)
+    seq = note(tx, LIFT_REQUESTED, by=by, at=wish.at, data=data)
     tx.enqueue(OutboxKind.ANNOUNCEMENT, str(seq), at=wish.at)

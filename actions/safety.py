@@ -16,6 +16,7 @@ from actions.errors import (
     KilledError,
     NotAuthorizedError,
     NotFoundError,
+    NothingStoppedError,
     ObserveOnlyError,
     OperatorError,
     StorageError,
@@ -75,6 +76,8 @@ class Switched:
     """The row of the scope, as it is now."""
     decides: Control
     """The row that decides for the scope now: the one for everything, where that stops."""
+    seq: int | None = None
+    """The line of the audit log that it was recorded in; None if nothing was changed."""
     cancelled: int = 0
     have: int = 1
     """How many different people have asked for it in the last ten minutes."""
@@ -255,7 +258,7 @@ class SafetyController:
 
         Raises:
             UnknownSubjectError, NotAuthorizedError: nothing was stopped
-            StorageError: neither the kill file nor the database could be written; nothing was stopped
+            NothingStoppedError: neither the kill file nor the database could be written
         """
         require_known(scope, self._subjects, so=NOTHING_STOPPED)
         reason = said(reason)  # cut where it is too long: nothing in a reason may keep anybody from stopping
@@ -267,7 +270,7 @@ class SafetyController:
             if file is not None and file not in self._kill_files.present():
                 file = self._drop_kill_file(scope)  # somebody set execute in between
             if file is None:
-                raise
+                raise NothingStoppedError(str(error)) from error
             log.exception("the kill switch could not be recorded; %s stays", file)
             return Stopped(recorded=False, scope=scope, cancelled=0, in_flight=(), problem=str(error))
         problem = "" if file is None else self._lift([file])
@@ -377,8 +380,9 @@ class SafetyController:
             scope=order.scope,
             stopped_as=ReasonCode.MODE_OBSERVE,
         )
-        announce(tx, "mode_change", control, order.by, **({"people": list(people)} if need > 1 else {}))
-        return Switched(control=control, decides=effective(tx, order.scope), have=len(people), need=need)
+        more: dict[str, Json] = {"people": list(people)} if need > 1 else {}
+        seq = announce(tx, "mode_change", control, order.by, **more)
+        return Switched(control=control, decides=effective(tx, order.scope), seq=seq, have=len(people), need=need)
 
     def _wanted_by(self, tx: Transaction, order: _Order) -> tuple[str, ...]:
         wish = Lift(

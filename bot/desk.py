@@ -1,9 +1,11 @@
 """What a person asks to see: status, lists, one action, the App Home. Reads only."""
 
+from collections.abc import Sequence
+
 from actions.diagnosis.models import TicketStatus
 from actions.errors import UnknownProposalError
 from actions.lifecycle import IN_FLIGHT, PENDING, TERMINAL, VALIDATED
-from actions.models import ActionProposal, ActionStatus, Actor, Verb, Via
+from actions.models import EVERYTHING, ActionProposal, ActionStatus, Actor, Verb, Via
 from actions.policy import ConfiguredPolicy
 from actions.ports import Clock, Directory, Dossier, KillFiles, OutboxKind, Reader, Standing, Store
 from bot.links import Links
@@ -30,6 +32,7 @@ class Desk:
         kill_files: KillFiles,
         clock: Clock,
         links: Links,
+        subjects: Sequence[str],
     ) -> None:
         self._store = store
         self._presenter = presenter
@@ -38,6 +41,7 @@ class Desk:
         self._kill_files = kill_files
         self._clock = clock
         self._links = links
+        self._subjects = subjects
 
     async def status(self) -> Message:
         """Return the mode, what waits and what runs."""
@@ -85,15 +89,18 @@ class Desk:
 
     def _home(self, reader: Reader, actor: Actor, standing: Standing) -> HomeView:
         waiting = reader.proposals(statuses=[VALIDATED], limit=_MOST)
-        may_kill = self._policy.authorize(actor, Verb.KILL, None, standing, via=Via.SLACK).allowed
         return HomeView(
             controls=tuple(reader.controls()),
+            stoppable=tuple(scope for scope in (EVERYTHING, *self._subjects) if self._may_stop(actor, standing, scope)),
             waiting=self._items(reader, [p for p in waiting if self._may_decide(reader, actor, standing, p)]),
             in_flight=self._items(reader, reader.proposals(statuses=IN_FLIGHT, limit=_MOST)),
             recent=self._items(reader, reader.proposals(statuses=TERMINAL, limit=_MOST)),
-            may_kill=may_kill,
             now=self._clock.now(),
         )
+
+    def _may_stop(self, actor: Actor, standing: Standing, scope: str) -> bool:
+        subject = None if scope == EVERYTHING else scope
+        return self._policy.authorize(actor, Verb.KILL, None, standing, via=Via.SLACK, subject=subject).allowed
 
     def _may_decide(self, reader: Reader, actor: Actor, standing: Standing, proposal: ActionProposal) -> bool:
         decision = self._policy.authorize(actor, Verb.APPROVE, proposal, standing, via=Via.SLACK)

@@ -57,6 +57,7 @@ class Modal(StrEnum):
     RESOLVE = "outcome.resolve"
     REVIEW = "review.close"
     STOP = "kill_switch.reason"
+    STOP_REASON = "stop.explain"
 
 
 class Field(StrEnum):

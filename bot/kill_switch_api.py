@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actions.canonical import Json
-from actions.errors import StorageError, UnknownSubjectError
+from actions.errors import UnknownSubjectError
 from actions.models import EVERYTHING, Caller, Via
 from actions.policy import HTTP_ADMIN
 from actions.safety import Stopped
@@ -57,8 +57,6 @@ class KillSwitch:
             stopped = await self._safety.kill_switch(by=ADMIN, reason=order.reason, scope=order.subject or EVERYTHING)
         except UnknownSubjectError as error:
             return problem(422, str(error), kind="unknown-subject", title="Unknown subject")
-        except StorageError as error:
-            return _nothing_stopped(error)
         return answer(stopped_json(stopped)) if stopped.recorded else _this_host_alone(stopped)
 
 
@@ -71,14 +69,6 @@ def _order(document: Json) -> KillOrder:
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise HTTPException(422, f"{wrong[:500]}. {_WANTED}") from None
-
-
-def _nothing_stopped(error: StorageError) -> Response:
-    detail = (
-        f"NOTHING WAS STOPPED. No kill file could be written, and: {error} "
-        "Stop the processes of `operator run` by hand, on every host, now."
-    )
-    return problem(503, detail, kind="nothing-stopped", title="Nothing stopped")
 
 
 def _this_host_alone(stopped: Stopped) -> Response:

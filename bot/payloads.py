@@ -92,6 +92,12 @@ class SnoozeValue(_Value):
     m: Annotated[int, Field(ge=1, le=1_440)]
 
 
+class StopRef(_Value):
+    """Which stop is explained: the line of the audit log that records it."""
+
+    e: Annotated[int, Field(ge=1, le=2**53)]
+
+
 V = TypeVar("V", bound=_Value)
 
 
@@ -112,6 +118,7 @@ _ProposalRef = Annotated[ProposalRef, _reader(ProposalRef)]
 _SnoozeValue = Annotated[SnoozeValue, _reader(SnoozeValue)]
 _ConfirmRef = Annotated[ConfirmRef, _reader(ConfirmRef)]
 _ScopeRef = Annotated[ScopeRef, _reader(ScopeRef)]
+_StopRef = Annotated[StopRef, _reader(StopRef)]
 
 
 class _Payload(BaseModel):
@@ -262,12 +269,18 @@ class SnoozePress(_Press):
 
 
 class HomePress(_Press):
-    """A press of a button in the App Home that is about no proposal, such as the kill switch."""
+    """A press of a kill switch in the App Home."""
 
     what = "a button press"
 
     surface: Literal["view"] = Field(validation_alias=AliasPath("container", "type"))
     view_id: _ViewId = Field(validation_alias=AliasPath("container", "view_id"))
+    value: _ScopeRef = Field(validation_alias=AliasPath("actions", 0, "value"))
+
+    @property
+    def scope(self) -> str:
+        """What is to be stopped: `*` or a subject."""
+        return self.value.s
 
     @property
     def key(self) -> str:
@@ -424,6 +437,17 @@ class StopSubmission(_Submission):
     def scope(self) -> str:
         """What is to be stopped: `*` or a subject."""
         return self.subject.s
+
+
+class StopReasonSubmission(_Submission):
+    """The modal that asks why something was stopped, filled in and sent."""
+
+    subject: _StopRef = Field(validation_alias=AliasPath("view", "private_metadata"))
+
+    @property
+    def seq(self) -> int:
+        """The line of the audit log that records the stop."""
+        return self.subject.e
 
 
 class ViewClosed(_AboutProposal):

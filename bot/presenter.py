@@ -5,11 +5,12 @@ from typing import Any
 
 from actions.agent.intake import refusal_of
 from actions.diagnosis.models import Diagnosis, Severity
-from actions.models import ActionProposal, AuditEvent, Verb
+from actions.models import ActionProposal, Verb
 from actions.policy import ConfiguredPolicy, missing
 from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Quorum, Reader, Store
 from actions.registry import ActionRegistry
 from actions.reminder_schedule import About, number_of
+from actions.safety import EXPLAINED
 from bot import reminder_data
 from bot.digest_data import DigestOrder, gather
 from bot.links import Links
@@ -59,7 +60,7 @@ class CardPresenter:
             case OutboxKind.DIAGNOSIS:
                 return await self._diagnosis(item)
             case OutboxKind.ANNOUNCEMENT:
-                return await self._announcement(int(item.ref))
+                return await self._announcement(item)
             case OutboxKind.DIGEST:
                 return await self._digest(item)
             case OutboxKind.NOTICE:
@@ -168,12 +169,9 @@ class CardPresenter:
         severity = diagnosis.output.severity
         return self._shown(diagnosis_message(view), self._wanted(diagnosis.channel, diagnosis.subject, severity))
 
-    async def _announcement(self, seq: int) -> Shown | None:
-        found = await self._store.read(lambda reader: _with_in_flight(reader, seq))
-        if found is None:
-            return None
-        event, in_flight = found
-        return self._shown(announcement(AnnouncementView(event=event, in_flight=in_flight)), self._channel)
+    async def _announcement(self, item: OutboxItem) -> Shown | None:
+        view = await self._store.read(lambda reader: _announced(reader, item))
+        return None if view is None else self._shown(announcement(view), self._channel)
 
     async def _digest(self, item: OutboxItem) -> Shown:
         order = DigestOrder.of(item)
@@ -218,10 +216,15 @@ def _with_later(
     return diagnosis, [(one, reader.message(OutboxKind.CARD, str(one.id))) for one in reversed(later)]
 
 
-def _with_in_flight(reader: Reader, seq: int) -> tuple[AuditEvent, tuple[ActionProposal, ...]] | None:
-    event = reader.audit_event(seq)
+def _announced(reader: Reader, item: OutboxItem) -> AnnouncementView | None:
+    event = reader.audit_event(int(item.ref))
     if event is None:
         return None
     ids: Any = event.data.get("in_flight") or ()
     found = (reader.proposal(int(one)) for one in ids)
-    return event, tuple(one for one in found if one is not None)
+    explained = item.payload.get(EXPLAINED)
+    return AnnouncementView(
+        event=event,
+        explanation=reader.audit_event(explained) if isinstance(explained, int) else None,
+        in_flight=tuple(one for one in found if one is not None),
+    )

@@ -49,5 +49,5 @@ class Readiness:
         return []
 
     def _held_back(self) -> list[str]:
-        held = self._kill_files.present()
+        held = self._kill_files.present(EVERYTHING)
         return [f"This host is held back by {held[0]}; `operator actions mode execute` lifts it."] if held else []

@@ -165,6 +165,7 @@ class Service:
             kill_files=parts.kill_files,
             clock=parts.clock,
             links=links,
+            subjects=sorted(parts.subjects),
         )
         self._lease = RunLease(store=parts.store, owner=parts.owner, clock=parts.clock)
         self._digests = DigestScheduler(parts)
@@ -212,6 +213,7 @@ class Service:
             executor=parts.executor,
             safety=parts.safety,
             desk=self._desk,
+            modals=self._modals,
             digest=self._digests.preview,
             store=parts.store,
             clock=parts.clock,

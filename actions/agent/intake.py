@@ -135,7 +135,8 @@ class Intake:
             return earlier if _is_same(earlier, submission) else KeyReusedError(submission.source_key)
         now = self._clock.now()
         mode = effective(tx, submission.subject).mode
-        observing = self._executor is None or mode is not SafetyMode.EXECUTE or bool(self._kill_files.present())
+        held = self._kill_files.present(submission.subject)
+        observing = self._executor is None or mode is not SafetyMode.EXECUTE or bool(held)
         stored = tx.insert_diagnosis(
             submission.output,
             source_key=submission.source_key,

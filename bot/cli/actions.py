@@ -6,7 +6,7 @@ import typer
 
 from bot.cli.guide import guide
 from bot.cli.options import AsJson, ProposalId, Reason, Scope, Words, reason_of
-from bot.cli.running import finish
+from bot.cli.running import done, finish
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
@@ -146,28 +146,34 @@ def resolve(
 @app.command(
     "kill-switch",
     help=guide(
-        "Stop everything, now. The mode becomes observe, everything that waits is cancelled, and what may still take "
-        "effect is listed. Works without Slack, and without a usable configuration or database (exit code 4).",
+        "Stop everything, or one subject, now. The mode becomes observe, everything that waits is cancelled, and what "
+        "may still take effect is listed. Without a reason it stops first and, on a terminal, asks then. Works without "
+        "Slack, and without a usable configuration or database (exit code 4).",
         "operator actions kill-switch",
         'operator actions kill-switch "wrong cluster"',
+        "operator actions kill-switch --subject etcd",
         exits="0 stopped everywhere · 1 refused · 2 wrong usage · 3 nothing could be stopped · 4 kill file only: "
         "nothing new begins on this host, but other hosts go on, and nothing is listed",
     ),
 )
-def kill_switch(words: Words = None, reason: Reason = "", subject: Scope = None, as_json: AsJson = False) -> None:
-    """Stop everything, now."""
-    from bot.cli.stop import kill_switch as work  # noqa: PLC0415 - imported when it runs
+def throw_kill_switch(words: Words = None, reason: Reason = "", subject: Scope = None, as_json: AsJson = False) -> None:
+    """Stop everything, or one subject, now."""
+    from bot.cli.stop import explain, kill_switch, wants_a_reason  # noqa: PLC0415 - imported when it runs
 
-    finish(work(reason=reason_of(words, reason), subject=subject, as_json=as_json))
+    outcome = done(kill_switch(reason=reason_of(words, reason), subject=subject, as_json=as_json))
+    if not as_json and wants_a_reason(outcome):
+        explain(outcome)
+    raise typer.Exit(outcome.code)
 
 
 @app.command(
     help=guide(
         "Show the mode, or switch it. observe: nothing is changed by anybody. execute: what people approve is run; it "
-        "needs a reason.",
+        "needs a reason and, where [limits] lift_people says so, several people who ask for it within 10 minutes.",
         "operator actions mode",
         "operator actions mode observe",
         'operator actions mode execute "on-call is watching"',
+        'operator actions mode execute --subject etcd "the disk is replaced"',
         exits=_REFUSED,
     )
 )

@@ -105,7 +105,10 @@ async def _running(parts: Parts) -> Check:
 def _held_back(parts: Parts) -> Check:
     held = parts.kill_files.present()
     if held:
-        return Check("kill files", False, f"{held[0]}; `operator actions mode execute` on this host removes kill files")
+        lifts = (
+            "`operator actions mode execute` on this host removes kill files; with --subject NAME one that ends @NAME"
+        )
+        return Check("kill files", False, f"{held[0]}; {lifts}")
     return Check("kill files", True, "none")
 
 

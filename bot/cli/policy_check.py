@@ -277,7 +277,7 @@ def _not_live(reader: Reader, proposal: ActionProposal, kill_files: KillFiles) -
         yield f"the mode is observe, set by {deciding.changed_by}"
     elif is_of_earlier_epoch(proposal, reader.control("*"), reader.control(proposal.subject)):
         yield "it was proposed before the last stop"
-    yield from (f"this host is held back by {held}" for held in kill_files.present())
+    yield from (f"this host is held back by {held}" for held in kill_files.present(proposal.subject))
     if is_overdue(proposal, SystemClock().now()):
         yield "its time is over"
 

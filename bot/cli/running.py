@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from bot.cli.output import note
+
+T = TypeVar("T")
 
 
 class Remarks(logging.Handler):
@@ -20,5 +22,10 @@ class Remarks(logging.Handler):
 
 def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     """Do the work, then leave with its exit code. A service sets up a log of its own."""
+    raise typer.Exit(done(work))
+
+
+def done(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work and return what came of it."""
     logging.basicConfig(level=logging.WARNING, handlers=[Remarks()])
-    raise typer.Exit(asyncio.run(work))
+    return asyncio.run(work)

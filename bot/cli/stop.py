@@ -1,44 +1,82 @@
 """`operator actions kill-switch` and `mode`. Needs no subjects and no Slack, so that little can be in the way."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import typer
 
-from actions.errors import ConfigurationError, OperatorError, UnavailableError, UnknownSubjectError
+from actions.errors import ConfigurationError, NothingStoppedError, OperatorError, UnavailableError
 from actions.models import EVERYTHING, ActionProposal, Control, SafetyMode
 from actions.ports import KillFiles
-from actions.safety import SafetyController, Stopped
+from actions.safety import NOTHING_STOPPED, SafetyController, Stopped, Switched, require_known, said
 from bot.cli.caller import caller
 from bot.cli.output import clean, literal, note, print_json, print_table, say
+from bot.cli.running import done
 from bot.local_directory import LocalDirectory
 from bot.reach import build_kill_files, build_safety, reading
 from bot.settings import Settings, load
 from bot.settings_sources import likely_state_dir
 from bot.signals import Signals
+from bot.stop_json import stopped_json
 from bot.system import keep_what_is_loaded
 from bot.views.times import moment
 
 KILL_FILE_ONLY: Final = 4
 
 
-async def kill_switch(*, reason: str, subject: str | None, as_json: bool) -> int:
-    """Stop everything: first on this host by a file, then everywhere through the database."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the kill switch ended."""
+
+    code: int
+    """The exit code."""
+    unexplained: int | None = None
+    """The line of the audit log that records the stop, if no reason was given."""
+
+
+async def kill_switch(*, reason: str, subject: str | None, as_json: bool) -> Outcome:
+    """Stop everything, or one subject: first on this host by a file, then everywhere through the database."""
     settings, problem = _settings_or_problem()
-    scope = EVERYTHING if problem else _scope(settings, subject)
+    scope = EVERYTHING if problem else _scope(subject)
+    if problem is None:
+        require_known(scope, settings.subjects, so=NOTHING_STOPPED)
     files = build_kill_files(settings)
-    dropped = _dropped(files)
-    stopped = await _kill(settings, reason=reason, scope=scope) if problem is None else _unrecorded(problem)
+    dropped = _dropped(files, scope)
+    stopped = await _kill(settings, reason=reason, scope=scope) if problem is None else _unrecorded(problem, scope)
     if isinstance(stopped, OperatorError):  # refused: nothing is to stay behind
         files.remove(dropped)
         raise stopped
     if stopped.recorded:
         files.remove(dropped)
     elif not dropped:
-        raise UnavailableError(_nothing_stopped(settings, stopped.problem))
-    return _tell_kill(stopped, settings, as_json=as_json)
+        raise NothingStoppedError(f"{stopped.problem} (The kill file belongs in {settings.state_dir}.)")
+    code = _tell_kill(stopped, settings, as_json=as_json)
+    return Outcome(code=code, unexplained=None if said(reason) else stopped.seq)
+
+
+def wants_a_reason(outcome: Outcome) -> bool:
+    """Return whether somebody is there who can be asked why."""
+    return outcome.unexplained is not None and sys.stdin.isatty()
+
+
+def explain(outcome: Outcome) -> None:
+    """Ask why, and write it down. What was stopped stays stopped, whatever comes of this."""
+    try:
+        reason = typer.prompt(
+            "Why? Those in the channel read it; Enter for no reason", default="", show_default=False, err=True
+        )
+    except typer.Abort:
+        reason = ""
+    if not said(reason) or outcome.unexplained is None:
+        return
+    try:
+        done(_explain(outcome.unexplained, reason))
+    except (OperatorError, OSError) as error:
+        note(f"it is stopped, but the reason was not written down: {error}")
 
 
 async def mode(wanted: str | None, *, reason: str, subject: str | None, as_json: bool) -> int:
@@ -50,15 +88,20 @@ async def mode(wanted: str | None, *, reason: str, subject: str | None, as_json:
         raise typer.BadParameter(f"the mode is observe or execute, not {wanted!r}")
     async with _safety(settings) as safety:
         switched = await safety.set_mode(
-            SafetyMode(wanted.lower()), by=caller(os.environ), reason=reason, scope=_scope(settings, subject)
+            SafetyMode(wanted.lower()), by=caller(os.environ), reason=reason, scope=_scope(subject)
         )
     if as_json:
-        print_json({"control": _control_json(switched.control), "cancelled": switched.cancelled})
+        print_json(_switched_json(switched))
     else:
-        _tell_mode(switched.control, switched.cancelled)
+        _tell_mode(switched)
     for held in build_kill_files(settings).present():
         note(f"this host is still held back by {held}")
     return 0
+
+
+async def _explain(seq: int, reason: str) -> None:
+    async with _safety(load()) as safety:
+        await safety.explain_stop(seq, by=caller(os.environ), reason=reason)
 
 
 @asynccontextmanager
@@ -77,9 +120,9 @@ def _settings_or_problem() -> tuple[Settings, OperatorError | None]:
         return Settings(state_dir=state_dir), error
 
 
-def _dropped(files: KillFiles) -> list[str]:
+def _dropped(files: KillFiles, scope: str) -> list[str]:
     try:
-        return [files.drop()]
+        return [files.drop(scope)]
     except OSError as error:
         note(f"no kill file could be dropped ({error.strerror}); going on to the database")
         return []
@@ -90,41 +133,25 @@ async def _kill(settings: Settings, *, reason: str, scope: str) -> Stopped | Ope
         async with _safety(settings) as safety:
             keep_what_is_loaded()
             return await safety.kill_switch(by=caller(os.environ), reason=reason, scope=scope)
+    except NothingStoppedError as error:
+        return _unrecorded(error.problem, scope)
     except (UnavailableError, ConfigurationError, OSError) as error:
-        return _unrecorded(error)
+        return _unrecorded(error, scope)
     except OperatorError as error:
         return error
 
 
-def _unrecorded(problem: Exception) -> Stopped:
-    return Stopped(recorded=False, cancelled=0, in_flight=(), problem=str(problem))
+def _unrecorded(problem: Exception | str, scope: str) -> Stopped:
+    return Stopped(recorded=False, scope=scope, cancelled=0, in_flight=(), problem=str(problem))
 
 
-def _scope(settings: Settings, subject: str | None) -> str:
-    if subject is None:
-        return EVERYTHING
-    if subject not in settings.subjects:
-        raise UnknownSubjectError(subject, sorted(settings.subjects))
-    return subject
-
-
-def _nothing_stopped(settings: Settings, problem: str) -> str:
-    return (
-        f"NOTHING WAS STOPPED. No kill file could be dropped in {settings.state_dir}, and: {problem} "
-        "Stop the processes of `operator run` by hand, on every host, now."
-    )
+def _scope(subject: str | None) -> str:
+    return EVERYTHING if subject is None else subject
 
 
 def _tell_kill(stopped: Stopped, settings: Settings, *, as_json: bool) -> int:
     if as_json:
-        print_json(
-            {
-                "recorded": stopped.recorded,
-                "cancelled": stopped.cancelled,
-                "in_flight": [_in_flight_json(proposal) for proposal in stopped.in_flight],
-                "problem": stopped.problem,
-            }
-        )
+        print_json(stopped_json(stopped))
     if not stopped.recorded:
         _tell_kill_file_only(stopped, settings)
         return KILL_FILE_ONLY
@@ -134,21 +161,26 @@ def _tell_kill(stopped: Stopped, settings: Settings, *, as_json: bool) -> int:
 
 
 def _tell_kill_file_only(stopped: Stopped, settings: Settings) -> None:
+    what = "nothing new begins" if stopped.scope == EVERYTHING else f"nothing new of {stopped.scope} begins"
     note(
-        f"KILL FILE ONLY (exit code 4). A kill file lies in {settings.state_dir}: on this host nothing new begins. "
+        f"KILL FILE ONLY (exit code 4). A kill file lies in {settings.state_dir}: on this host {what}. "
         "Other hosts are not stopped. What was begun already may still take effect, and cannot be listed. "
         f"The stop could not be recorded, because: {stopped.problem}"
     )
-    note("mend that and run kill-switch again; `operator actions mode execute` on this host removes the file")
+    note(f"mend that and run kill-switch again; `{_execute(stopped.scope)}` on this host removes the file")
 
 
 def _tell_stopped(stopped: Stopped) -> None:
-    say("Stopped. The mode is observe: nothing new begins, on any host.")
+    if stopped.scope == EVERYTHING:
+        say("Stopped. The mode is observe: nothing new begins, on any host.")
+    else:
+        say(f"Stopped {literal(stopped.scope)}. Its mode is observe: nothing new of it begins, on any host.")
+        say("Other subjects go on; to stop everything: operator actions kill-switch")
     say(f"Cancelled: {stopped.cancelled} waiting action(s).")
     if stopped.problem:
         note(stopped.problem)
     if not stopped.in_flight:
-        say("In flight: none. Nothing can take effect any more.")
+        say(f"In flight: none. Nothing{_of(stopped.scope)} can take effect any more.")
         return
     say("In flight: what was begun before the stop. Each of these may have happened, or may still happen:")
     print_table(("ID", "STATUS", "ACTION", "TARGET"), [_in_flight_row(proposal) for proposal in stopped.in_flight])
@@ -163,22 +195,37 @@ def _in_flight_row(proposal: ActionProposal) -> tuple[str, ...]:
     )
 
 
-def _in_flight_json(proposal: ActionProposal) -> Mapping[str, Any]:
+def _tell_mode(switched: Switched) -> None:
+    control, where = switched.control, _of(switched.control.scope, "for")
+    if switched.waits:
+        missing = switched.need - switched.have
+        say(f"Recorded: {switched.have} of {switched.need} people want mode execute{where}. Nothing was switched yet.")
+        say(f"{missing} more {'person has' if missing == 1 else 'people have'} to ask for it within 10 minutes:")
+        say(f"{_execute(control.scope)} REASON, or the same after /operator in Slack.")
+    elif control.mode is SafetyMode.OBSERVE:
+        say(f"The mode is observe{where}: nothing new begins. Cancelled: {switched.cancelled} waiting action(s).")
+    elif switched.decides.mode is SafetyMode.OBSERVE:
+        why = clean(switched.decides.reason) or "no reason was given"
+        say(f"The mode is execute{where}, but everything is still stopped ({why}).")
+        say(f"To go on: {_execute(EVERYTHING)} REASON")
+    else:
+        say(f"The mode is execute{where}: what people approve is run. What is still wrong is proposed anew.")
+
+
+def _switched_json(switched: Switched) -> Mapping[str, Any]:
     return {
-        "id": proposal.id,
-        "status": proposal.status.value,
-        "action_name": proposal.action_name,
-        "subject": proposal.subject,
-        "target": proposal.target,
+        "control": _control_json(switched.control),
+        "cancelled": switched.cancelled,
+        "lift": {"have": switched.have, "need": switched.need},
     }
 
 
-def _tell_mode(control: Control, cancelled: int) -> None:
-    where = "" if control.scope == EVERYTHING else f" for {literal(control.scope)}"
-    if control.mode is SafetyMode.EXECUTE:
-        say(f"The mode is execute{where}: what people approve is run. What is still wrong is proposed anew.")
-    else:
-        say(f"The mode is observe{where}: nothing new begins. Cancelled: {cancelled} waiting action(s).")
+def _of(scope: str, word: str = "of") -> str:
+    return "" if scope == EVERYTHING else f" {word} {literal(scope)}"
+
+
+def _execute(scope: str) -> str:
+    return f"operator actions mode execute{_of(scope, '--subject')}"
 
 
 async def _show_mode(settings: Settings, *, as_json: bool) -> int:

@@ -12,10 +12,13 @@ from actions.ports import Clock, Store
 from actions.safety import MAX_REASON, SafetyController
 from bot.desk import Desk
 from bot.ids import SlashCommand, Subcommand
+from bot.modals import Modals
 from bot.payloads import CommandCall
-from bot.views.command_answers import help_answer, kill_answer
+from bot.scope_option import scope_and_rest
+from bot.views.command_answers import help_answer, kill_answer, mode_answer
 from bot.views.message import Message
 from bot.views.notice import notice
+from bot.views.stop_reason_modal import stop_reason_modal
 
 Answer = Callable[[CommandCall], Awaitable[Message]]
 _HELP: Final = "`/operator help` shows what there is."
@@ -30,6 +33,7 @@ class Commands:
         executor: ActionExecutor,
         safety: SafetyController,
         desk: Desk,
+        modals: Modals,
         digest: Callable[[], Awaitable[Message]],
         store: Store,
         clock: Clock,
@@ -37,6 +41,7 @@ class Commands:
         self._executor = executor
         self._safety = safety
         self._desk = desk
+        self._modals = modals
         self._digest = digest
         self._store = store
         self._clock = clock
@@ -68,7 +73,8 @@ class Commands:
         """Switch the mode, or show it if none is named."""
         if not call.rest:
             return await self._desk.status()
-        word, _, reason = call.rest.partition(" ")
+        scope, words = scope_and_rest(call.rest)
+        word, _, reason = words.partition(" ")
         try:
             mode = SafetyMode(word.lower())
         except ValueError:
@@ -77,14 +83,17 @@ class Commands:
             reason = reason[:MAX_REASON]  # a stop is not refused for its words
         else:
             await self._require_first_time(call)
-        switched = await self._safety.set_mode(mode, by=call.caller, reason=reason)
-        if switched.control.mode is SafetyMode.EXECUTE:
-            return notice("The mode is execute. What is wrong is observed anew and proposed with buttons.")
-        return notice(f"The mode is observe. Pending actions cancelled: {switched.cancelled}. Nothing new runs.")
+        switched = await self._safety.set_mode(mode, by=call.caller, reason=reason, scope=scope)
+        if mode is SafetyMode.OBSERVE:
+            self._ask_why(call, switched.seq, reason)
+        return mode_answer(switched)
 
     async def kill_switch(self, call: CommandCall) -> Message:
-        """Stop everything at once."""
-        return kill_answer(await self._safety.kill_switch(by=call.caller, reason=call.rest))
+        """Stop everything, or one subject, at once."""
+        scope, reason = scope_and_rest(call.rest)
+        stopped = await self._safety.kill_switch(by=call.caller, reason=reason, scope=scope)
+        self._ask_why(call, stopped.seq, reason)
+        return kill_answer(stopped)
 
     async def list(self, call: CommandCall) -> Message:
         """Show the newest actions."""
@@ -122,6 +131,10 @@ class Commands:
     async def help(self, _: CommandCall) -> Message:
         """Show every subcommand."""
         return help_answer()
+
+    def _ask_why(self, call: CommandCall, seq: int | None, reason: str) -> None:
+        if seq is not None and not reason:
+            self._modals.open_soon(call.trigger_id, stop_reason_modal(seq))
 
     async def _require_first_time(self, call: CommandCall) -> None:
         # Slack may deliver a command again around a reconnect; by then somebody may have stopped everything.

@@ -6,10 +6,18 @@ from datetime import datetime
 from typing import Final
 
 from actions.models import ActionProposal, Control, SafetyMode
-from actions.safety import Stopped
+from actions.safety import Stopped, Switched
 from bot.ids import SlashCommand, Subcommand
 from bot.views import blocks, sections
-from bot.views.announcement import cancelled_count, how_to_resume, under_way, where
+from bot.views.announcement import (
+    cancelled_count,
+    execute_command,
+    how_to_resume,
+    nothing_new,
+    people_missing,
+    under_way,
+    where,
+)
 from bot.views.blocks import Block
 from bot.views.card import CardView, content, details_button, whole_in
 from bot.views.message import Message
@@ -21,8 +29,11 @@ from bot.views.times import moment
 
 USAGE: Final[dict[Subcommand, tuple[str, str]]] = {
     Subcommand.STATUS: ("status", "the mode, what waits, what runs"),
-    Subcommand.MODE: ("mode observe|execute [reason]", "observe stops everything; execute needs a reason"),
-    Subcommand.KILL_SWITCH: ("kill-switch [reason]", "stop everything at once"),
+    Subcommand.MODE: (
+        "mode observe|execute [--subject NAME] [reason]",
+        "observe stops everything, or one subject; execute needs a reason",
+    ),
+    Subcommand.KILL_SWITCH: ("kill-switch [--subject NAME] [reason]", "stop everything, or one subject, at once"),
     Subcommand.LIST: ("list [status]", "the newest actions"),
     Subcommand.SHOW: ("show ID", "everything about one action"),
     Subcommand.APPROVE: ("approve ID", "approve what the card shows"),
@@ -67,6 +78,11 @@ def show_answer(view: CardView, link: str | None = None) -> Message:
 def kill_answer(stopped: Stopped) -> Message:
     """Draw what the kill switch did, for whoever threw it."""
     return fitted(lambda room: _killed(stopped, room))
+
+
+def mode_answer(switched: Switched) -> Message:
+    """Draw what a change of mode did, or what it still needs, for whoever asked for it."""
+    return fitted(lambda _room: [blocks.rich_text(*_switched(switched))])
 
 
 def help_answer() -> Message:
@@ -128,16 +144,41 @@ def _killed(stopped: Stopped, room: Room) -> list[Block]:
     problem = [blocks.section(sections.prose(stopped.problem, room))] if stopped.problem else []
     if not stopped.recorded:
         said = (
-            "Stopped on this host only: a kill file is in place, so no new action starts here, but it could not be "
-            "recorded. What was sent before may still take effect, and is not listed."
+            f"Stopped on this host only, {where(stopped.scope)}: a kill file is in place, so no new action starts "
+            "here, but it could not be recorded. What was sent before may still take effect, and is not listed."
         )
         return [blocks.rich_text(blocks.section(blocks.text(said, bold=True)), *problem)]
     return [
         blocks.rich_text(
-            blocks.section(blocks.text("Stopped. ", bold=True), blocks.text("Nothing new runs.")),
+            blocks.section(blocks.text("Stopped. ", bold=True), blocks.text(nothing_new(stopped.scope))),
             blocks.section(blocks.text(cancelled_count(stopped.cancelled))),
             *problem,
             *under_way(stopped.in_flight, room),
-            how_to_resume(),
+            how_to_resume(stopped.scope),
         )
+    ]
+
+
+def _switched(switched: Switched) -> list[Block]:
+    control, scope = switched.control, where(switched.control.scope)
+    if switched.waits:
+        return [
+            blocks.section(blocks.text("Recorded; nothing was switched yet.", bold=True)),
+            blocks.section(
+                blocks.text(f"{people_missing(switched.need - switched.have)}: "), execute_command(control.scope)
+            ),
+        ]
+    if control.mode is SafetyMode.OBSERVE:
+        return [
+            blocks.section(blocks.text(f"The mode is observe {scope}.", bold=True)),
+            blocks.section(blocks.text(f"{cancelled_count(switched.cancelled)} {nothing_new(control.scope)}")),
+        ]
+    if switched.decides.mode is SafetyMode.OBSERVE:
+        return [
+            blocks.section(blocks.text(f"The mode is execute {scope}, but everything is still stopped.", bold=True)),
+            how_to_resume(switched.decides.scope),
+        ]
+    return [
+        blocks.section(blocks.text(f"The mode is execute {scope}.", bold=True)),
+        blocks.section(blocks.text("What is wrong is observed anew and proposed with buttons.")),
     ]

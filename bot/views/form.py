@@ -5,7 +5,7 @@ from typing import Final
 
 from actions.models import ActionProposal
 from bot.ids import Field, Modal
-from bot.payloads import ConfirmRef, ProposalRef, ScopeRef
+from bot.payloads import ConfirmRef, ProposalRef, ScopeRef, StopRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
 from bot.views.parameters import whole
@@ -26,7 +26,7 @@ FEW: Final = 5
 
 def form(
     modal: Modal,
-    about: ProposalRef | ConfirmRef | ScopeRef,
+    about: ProposalRef | ConfirmRef | ScopeRef | StopRef,
     render: Render,
     *,
     title: str,

@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from actions.models import ActionProposal, Control
+from actions.models import EVERYTHING, ActionProposal, Control
 from bot.ids import Button
+from bot.payloads import ScopeRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
 from bot.views.card import details_button
 from bot.views.command_answers import mode_lines
+from bot.views.plain import exact
 from bot.views.rows import row
 from bot.views.times import moment
 
-_WAITING = 20
+_WAITING = 15
 _RECENT = 10
+_STOPPABLE = 12
+"""A tab has at most 100 blocks."""
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class HomeView:
     """What this person may decide."""
     in_flight: tuple[HomeItem, ...]
     recent: tuple[HomeItem, ...]
-    may_kill: bool
+    stoppable: tuple[str, ...]
+    """What this person may stop: `*` for everything first, then subjects."""
     now: datetime
 
 
@@ -57,25 +63,21 @@ def home(view: HomeView) -> View:
 
 def _mode(view: HomeView) -> list[Block]:
     modes = mode_lines(view.controls, most=40)
-    kill = [blocks.actions(_kill_button())] if view.may_kill else []
-    return [blocks.header("Mode"), blocks.rich_text(blocks.bullets(modes)), *kill]
+    # One row each: within a row Slack wants every `action_id` once.
+    kill = [blocks.actions(_kill_button(scope)) for scope in view.stoppable[:_STOPPABLE]]
+    more = len(view.stoppable) - _STOPPABLE
+    rest = [_said(f"And {more} more: /operator kill-switch --subject NAME")] if more > 0 else []
+    return [blocks.header("Mode"), blocks.rich_text(blocks.bullets(modes)), *kill, *rest]
 
 
-def _kill_button() -> Block:
+def _kill_button(scope: str) -> Block:
+    what = "everything" if scope == EVERYTHING else exact(scope, _LONGEST_NAME)
     return blocks.button(
         Button.KILL.value,
-        "Kill switch",
-        says="Throw the kill switch: stop everything at once",
-        value="*",
+        f"Stop {what} …",
+        says=f"Kill switch: stop {what} at once",
+        value=ScopeRef(s=scope).compact(),
         style="danger",
-        confirm=blocks.confirm(
-            "Stop everything?",
-            "Everything pending is cancelled, nothing new starts, and the mode becomes observe. "
-            "What was already sent to a target may still take effect.",
-            yes="Stop everything",
-            no="Back",
-            danger=True,
-        ),
     )
 
 

@@ -19,7 +19,12 @@ def stop_modal(scope: str) -> View:
                 f"This stops {what}: what is pending is cancelled, nothing new starts, and the mode becomes observe. "
                 "What was already sent to a target may still take effect, and is listed."
             ),
-            words(Field.REASON, "Why?", hint="A few words are enough: everybody in the channel reads them."),
+            words(
+                Field.REASON,
+                "Why?",
+                optional=True,
+                hint="A few words are enough: everybody in the channel reads them. Without any it stops just the same.",
+            ),
         ],
         title="Kill switch",
         submit="Stop it now",

@@ -20,6 +20,7 @@ SAMPLES: dict[str, Any] = {
     "source": ActionStatus.CANCELLED,
     "by": "slack:T1/UBO",
     "missing": 1,
+    "problem": "The database is locked.",
     "wanted": "approved",
     "changed": "leader: etcd-1 → etcd-2",
     "successor": 43,
@@ -124,6 +125,7 @@ def test_the_command_line_exits_with_what_the_error_means() -> None:
         "UnavailableError",
         "StorageError",
         "OverloadedError",
+        "NothingStoppedError",
         "TargetUnavailableError",
     }
     assert {name for name, code in codes.items() if code == 2} == {"ConfigurationError", "DuplicateActionError"}

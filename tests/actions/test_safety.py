@@ -19,6 +19,7 @@ from actions.errors import (
     KilledError,
     NotAuthorizedError,
     NotFoundError,
+    NothingStoppedError,
     ObserveOnlyError,
     StorageError,
     UnknownSubjectError,
@@ -427,7 +428,7 @@ class TestWhenTheDatabaseFails:
         broken = Faulty(rig.store)
         broken.restart(all_of_them=True)
 
-        with pytest.raises(StorageError):
+        with pytest.raises(NothingStoppedError, match=r"NOTHING WAS STOPPED.*locked.*by hand, on every host"):
             await safety_over(rig, store=broken, kill_files=NoDirectory()).kill_switch(by=BO, reason="stop")
 
     async def test_a_backlog_that_cannot_be_cancelled_is_left_to_the_sweeper(self, rig: Rig) -> None:

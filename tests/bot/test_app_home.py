@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actions.models import ActionStatus, SafetyMode
-from bot.ids import Button
+from bot.ids import Button, Field
 from bot.workspace import payloads
 from bot.workspace.delivery import Kind
 from bot.workspace.faults import Fault, FaultKind
@@ -64,30 +64,85 @@ async def test_who_may_nothing_sees_no_kill_switch_and_nothing_that_waits(bot: B
     assert "rack.touch" not in str(home["blocks"])
 
 
+async def asked_why(bot: Bot, user: str, label: str) -> Json:
+    """Press one of the buttons that stop, and return the modal that asks why."""
+    home = await opened(bot, user)
+    row = next(block for block in home["blocks"] if label in str(block))
+    assert (await bot.workspace.click_in_view(user=user, view_id=home["id"], block_id=row["block_id"])).acked
+    await bot.until(lambda: bool(bot.workspace.modals(user)))
+    return bot.workspace.modals(user)[-1]
+
+
+def because(reason: str) -> Json:
+    return {Field.REASON.value: {Field.REASON.value: reason}}
+
+
 async def test_the_kill_switch_in_the_tab_stops_everything_and_says_what_it_did(bot: Bot) -> None:
     proposal_id, _ = await bot.offered("a")
-    home = await opened(bot, "ann")
+    modal = await asked_why(bot, "ann", "Stop everything")
+    assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
 
-    outcome = await bot.workspace.click_in_view(user="ann", view_id=home["id"], action_id=Button.KILL.value)
+    outcome = await bot.workspace.submit(user="ann", view_id=modal["id"], values=because("it got worse"))
 
     assert outcome.acked
-    assert (await bot.parts.safety.control()).mode is SafetyMode.OBSERVE
+    stopped = await bot.parts.safety.control()
+    assert (stopped.mode, stopped.reason) == (SafetyMode.OBSERVE, "it got worse")
     assert (await bot.proposal(proposal_id)).status is ActionStatus.CANCELLED
-    await bot.until(lambda: bool(bot.workspace.modals("ann")))
-    (modal,) = bot.workspace.modals("ann")
-    assert "1 pending action cancelled" in str(modal)
+    (answer,) = bot.workspace.modals("ann")
+    assert "1 pending action cancelled" in str(answer)
     await bot.until(lambda: "observe for everything" in str(bot.workspace.home("ann")))
     await bot.until(lambda: any("Kill switch thrown" in one["text"] for one in bot.workspace.messages("ops")))
 
 
-async def test_a_forged_press_of_the_kill_switch_is_refused_in_a_modal(bot: Bot) -> None:
+async def test_each_subject_has_a_switch_of_its_own(bot: Bot) -> None:
+    modal = await asked_why(bot, "ann", "Stop rack")
+
+    assert (await bot.workspace.submit(user="ann", view_id=modal["id"], values=because("wrong disk"))).acked
+
+    assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
+    assert (await bot.parts.safety.control("rack")).mode is SafetyMode.OBSERVE
+    assert "other subjects go on" in str(bot.workspace.modals("ann"))
+
+
+async def test_it_stops_without_a_reason_as_well(bot: Bot) -> None:
+    modal = await asked_why(bot, "ann", "Stop everything")
+
+    assert (await bot.workspace.submit(user="ann", view_id=modal["id"], values={})).acked
+
+    assert (await bot.parts.safety.control()).mode is SafetyMode.OBSERVE
+    await bot.until(lambda: any("no reason was given yet" in one["text"] for one in bot.workspace.messages("ops")))
+
+
+async def test_closing_the_question_stops_nothing(bot: Bot) -> None:
+    modal = await asked_why(bot, "ann", "Stop everything")
+
+    await bot.workspace.close_view(user="ann", view_id=modal["id"])
+
+    assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
+
+
+async def test_whoever_may_stop_one_subject_sees_the_switch_of_that_one_alone(tmp_path: Path) -> None:
+    grant = {"who": ["bo"], "may": ["kill"], "subject": "rack"}
+    approvers = {"approve": ["ann"], "kill": ["ann"]}
+    async with (
+        local_workspace() as workspace,
+        running_bot(workspace, tmp_path, approvers=approvers, grants=[grant]) as bot,
+    ):
+        shown = str(await opened(bot, "bo"))
+
+        assert "Stop rack" in shown
+        assert "Stop everything" not in shown
+
+
+async def test_a_forged_press_of_the_kill_switch_stops_nothing(bot: Bot) -> None:
     home = await opened(bot, "ann")
-    payload = _press_by(bot, "cy", home)
-
-    assert (await bot.workspace.deliver(*payload)).acked
-
+    assert (await bot.workspace.deliver(*_press_by(bot, "cy", home))).acked
     await bot.until(lambda: bool(bot.workspace.modals("cy")))
-    assert "You may not use the kill switch" in str(bot.workspace.modals("cy"))
+    (modal,) = bot.workspace.modals("cy")
+
+    outcome = await bot.workspace.submit(user="cy", view_id=modal["id"], values=because("because"))
+
+    assert "You may not use the kill switch" in outcome.errors[Field.REASON.value]
     assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
     assert len(await bot.audit("denied")) == 1
 
@@ -96,10 +151,9 @@ async def test_with_the_database_locked_the_tab_says_what_the_kill_switch_could_
     async with local_workspace() as workspace:
         settings = settings_for(workspace, tmp_path)
         async with built_bot(workspace, settings, busy_timeout=0.1) as bot, running(bot):
-            home = await opened(bot, "ann")
+            modal = await asked_why(bot, "ann", "Stop everything")
             with locked(tmp_path):
-                outcome = await workspace.click_in_view(user="ann", view_id=home["id"], action_id=Button.KILL.value)
-                await bot.until(lambda: bool(workspace.modals("ann")))
+                outcome = await workspace.submit(user="ann", view_id=modal["id"], values=because("because"))
             assert outcome.acked
             assert "locked" in str(workspace.modals("ann"))
             assert len(bot.parts.kill_files.present()) == 1
@@ -132,7 +186,7 @@ def _press_by(bot: Bot, user: str, home: Json) -> tuple[Kind, Json]:
     state = bot.workspace.state
     shared = payloads.envelope_fields(team=state.team, app=state.app, user=state.user(user))
     view = state.views.get(home["id"])
-    (button,) = (one for key, one in buttons(home).items() if key == Button.KILL.value)
+    button = buttons(home)[Button.KILL.value]
     action = payloads.action_of("row", button, at=state.next_ts())
     trigger = {"trigger_id": state.triggers.issue(state.user(user).id)}
     return Kind.INTERACTIVE, payloads.view_click(shared | trigger, view=view, action=action)

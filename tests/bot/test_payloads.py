@@ -30,6 +30,7 @@ from bot.payloads import (
     ScopeRef,
     SnoozePress,
     SnoozeValue,
+    StopReasonSubmission,
     StopSubmission,
     ViewClosed,
     ViewSubmission,
@@ -50,6 +51,7 @@ RECORDED: Final[dict[str, Any]] = {
     "view_submission_parameters": ViewSubmission,
     "view_submission_confirm": ConfirmSubmission,
     "view_submission_stop": StopSubmission,
+    "view_submission_stop_reason": StopReasonSubmission,
     "view_closed": ViewClosed,
     "app_home_opened": HomeOpened,
 }
@@ -148,7 +150,7 @@ def test_a_snooze_is_pressed_on_a_message_and_nowhere_else() -> None:
 def test_the_kill_switch_can_be_pressed_in_the_home_tab_only() -> None:
     press = HomePress.parse(recorded("block_actions_kill_switch_in_home"))
 
-    assert press.action_id == ids.Button.KILL
+    assert (press.action_id, press.scope) == (ids.Button.KILL, "*")
     assert press.key == "T024BE7LD:V0HOME0001:kill_switch.throw:1772331152.416077"
     with pytest.raises(BadRequestError):
         HomePress.parse(recorded("block_actions_approve"))
@@ -261,6 +263,14 @@ def test_the_form_of_the_kill_switch_says_what_is_to_be_stopped() -> None:
     form = StopSubmission.parse(recorded("view_submission_stop"))
 
     assert (form.scope, form.entered(ids.Field.REASON)) == ("etcd", "wrong cluster")
+
+
+def test_the_form_that_asks_why_says_which_stop_it_is_about() -> None:
+    form = StopReasonSubmission.parse(recorded("view_submission_stop_reason"))
+
+    assert (form.seq, form.entered(ids.Field.REASON)) == (41, "wrong cluster")
+    with pytest.raises(BadRequestError):
+        StopReasonSubmission.parse(recorded("view_submission_stop"))
 
 
 @pytest.mark.parametrize("scope", ["", "**", "Etcd", "etcd\n", "e" * 64, "1"])

@@ -202,6 +202,19 @@ async def test_the_kill_switch_is_announced_with_what_may_still_take_effect(bot:
     assert "it got worse" in found.message.text
 
 
+async def test_a_stop_is_announced_anew_with_the_reason_that_followed(bot: Bot, presenter: CardPresenter) -> None:
+    stopped = await bot.parts.safety.kill_switch(by=BO)
+    assert stopped.seq is not None
+    assert "no reason was given yet" in (await shown(bot, OutboxKind.ANNOUNCEMENT, stopped.seq)).message.text
+
+    await bot.parts.safety.explain_stop(stopped.seq, by=ANN, reason="it got worse")
+
+    (line,) = await bot.audit("explained")
+    found = await presenter.present(about(bot, OutboxKind.ANNOUNCEMENT, str(stopped.seq), {"explained": line.seq}))
+    assert found is not None
+    assert "Why: it got worse (said afterwards by U0ANN)" in found.message.text
+
+
 async def test_a_digest_goes_where_it_was_ordered_to(bot: Bot, presenter: CardPresenter) -> None:
     order = DigestOrder(
         name="morning",

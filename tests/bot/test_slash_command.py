@@ -8,9 +8,10 @@ from typing import Final
 import pytest
 
 from actions.models import ActionStatus, SafetyMode
-from bot.ids import Button
+from bot.ids import Button, Field
 from bot.workspace.delivery import Kind
 from tests.bot.running import Bot, built_bot, local_workspace, locked, running, running_bot, settings_for
+from tests.rig import ANN_CLI
 
 
 @pytest.fixture
@@ -29,12 +30,17 @@ async def announced(bot: Bot, text: str) -> str:
 
 ANSWERS: Final = (
     ("", "/operator status the mode, what waits, what runs"),
-    ("help", "/operator kill-switch [reason] stop everything at once"),
+    ("help", "/operator kill-switch [--subject NAME] [reason] stop everything, or one subject, at once"),
     ("HELP", "/operator list [status] the newest actions"),
     ("status", "execute for everything"),
     ("mode", "execute for everything"),
     ("mode sideways", "The mode is observe or execute: /operator mode execute &lt;reason&gt;."),
     ("mode execute", "mode execute needs a reason"),
+    ("mode execute --subject rakc all is well", "There is no subject 'rakc'. Configured: rack. Nothing was changed"),
+    ("mode observe --subject rakc", "There is no subject 'rakc'. Configured: rack. Nothing was stopped"),
+    ("kill-switch --subject", "There is no subject ''. Configured: rack. Nothing was stopped; to stop everything"),
+    ("kill-switch --subject a --subject b", "Name one subject at a time, not a and b; nothing was changed."),
+    ("kill-switch wrong disk --subject=rakc", "There is no subject 'rakc'."),
     ("list", "rack.touch"),
     ("list validated", "rack.touch"),
     ("list completed", "Actions that are completed"),
@@ -143,14 +149,14 @@ async def test_changes_of_mode_are_announced_in_the_channel_with_who_and_why(bot
 
     _, said = await bot.type("mode observe a deploy", by="bo")
 
-    assert said == "The mode is observe. Pending actions cancelled: 1. Nothing new runs."
+    assert said == "The mode is observe for everything.\n1 pending action cancelled. Nothing new runs."
     text = await announced(bot, "Mode observe for everything")
     assert "U0BO" in text
     assert "a deploy" in text
     await bot.card_of(1, saying="the mode is observe")
 
     _, said = await bot.type("mode execute the deploy is over", by="ann")
-    assert said.startswith("The mode is execute.")
+    assert said.startswith("The mode is execute for everything.")
     text = await announced(bot, "the deploy is over")
     assert text.startswith("Mode execute for everything\nBy: U0ANN")
 
@@ -176,12 +182,112 @@ async def test_the_kill_switch_stops_everything_and_the_channel_is_told(bot: Bot
     assert (await bot.parts.safety.control()).mode is SafetyMode.OBSERVE
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "kill-switch --subject rack wrong disk",
+        "kill-switch wrong disk --subject rack",
+        "kill-switch --subject=rack wrong disk",
+        "kill-switch \u2014subject Rack  wrong\ndisk",
+        "mode observe --subject rack wrong disk",
+        "mode --subject rack observe wrong disk",
+    ],
+)
+async def test_one_subject_is_stopped_and_started_by_its_name(bot: Bot, typed: str) -> None:
+    proposal_id, _ = await bot.offered("a")
+
+    _, said = await bot.type(typed, by="bo")
+
+    assert "Nothing new runs on rack; other subjects go on." in said
+    assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
+    stopped = await bot.parts.safety.control("rack")
+    assert (stopped.mode, stopped.reason) == (SafetyMode.OBSERVE, "wrong disk")
+    await bot.card_of(proposal_id, saying="cancelled" if typed.startswith("mode") else "kill switch")
+    assert "rack" in await announced(bot, "for rack")
+
+    _, said = await bot.type("mode execute --subject rack the disk is replaced", by="ann")
+    assert said.startswith("The mode is execute for rack.")
+    assert (await bot.parts.safety.control("rack")).mode is SafetyMode.EXECUTE
+
+
+async def test_lifting_one_subject_while_everything_is_stopped_says_that_it_is(bot: Bot) -> None:
+    await bot.type("kill-switch it got worse", by="bo")
+    await bot.type("mode observe --subject rack that too", by="bo")
+
+    _, said = await bot.type("mode execute --subject rack all is well", by="ann")
+
+    assert said.startswith("The mode is execute for rack, but everything is still stopped.")
+    assert (await bot.parts.safety.control("rack")).mode is SafetyMode.OBSERVE
+
+
+@pytest.mark.parametrize("typed", ["kill-switch", "kill-switch --subject rack", "mode observe"])
+async def test_a_stop_without_a_reason_stops_at_once_and_asks_for_it_then(bot: Bot, typed: str) -> None:
+    _, said = await bot.type(typed, by="bo")
+
+    assert "Nothing new runs" in said
+    assert (await bot.parts.safety.control("rack")).mode is SafetyMode.OBSERVE
+    await announced(bot, "no reason was given yet")
+    await bot.until(lambda: bool(bot.workspace.modals("bo")))
+    (modal,) = bot.workspace.modals("bo")
+    values = {Field.REASON.value: {Field.REASON.value: "it got worse"}}
+    assert (await bot.workspace.submit(user="bo", view_id=modal["id"], values=values)).acked
+
+    text = await announced(bot, "it got worse")
+    assert "said afterwards by U0BO" in text
+    assert len([one for one in bot.workspace.messages("ops") if "it got worse" in one["text"]]) == 1
+    (line,) = await bot.audit("explained")
+    assert line.actor == "slack:T0LOCAL/U0BO"
+    assert (await bot.parts.safety.control("rack")).reason == "it got worse"
+
+
+async def test_whoever_has_no_reason_leaves_it_at_that(bot: Bot) -> None:
+    await bot.type("kill-switch", by="bo")
+    await bot.until(lambda: bool(bot.workspace.modals("bo")))
+    (modal,) = bot.workspace.modals("bo")
+
+    assert (await bot.workspace.submit(user="bo", view_id=modal["id"], values={})).acked
+
+    assert bot.workspace.modals("bo") == []
+    assert await bot.audit("explained") == []
+
+
+async def test_a_stop_with_a_reason_asks_nothing(bot: Bot) -> None:
+    await bot.type("kill-switch it got worse", by="bo")
+    await bot.type("mode observe it got worse", by="bo")
+    await bot.type("mode execute all is well", by="bo")
+
+    await bot.settled()
+    assert bot.workspace.modals("bo") == []
+
+
+async def test_two_people_lift_a_stop_where_that_is_configured(tmp_path: Path) -> None:
+    async with (
+        local_workspace() as workspace,
+        running_bot(workspace, tmp_path, execute=False, limits={"lift_people": 2}) as bot,
+    ):
+        _, first = await bot.type("mode execute the disk is replaced", by="ann")
+        assert first.startswith("Recorded; nothing was switched yet.")
+        assert "1 more person has to ask for it within 10 minutes: /operator mode execute" in first
+        text = await announced(bot, "Wanted: mode execute for everything")
+        assert "the disk is replaced" in text
+        assert "U0ANN" in text
+        assert (await bot.parts.safety.control()).mode is SafetyMode.OBSERVE
+
+        again = await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="from the command line")
+        assert (again.have, again.need) == (1, 2)
+
+        _, second = await bot.type("mode execute I looked too", by="bo")
+        assert second.startswith("The mode is execute for everything.")
+        assert "Wanted by: ann, bo" in await announced(bot, "Mode execute for everything")
+        assert (await bot.parts.safety.control()).mode is SafetyMode.EXECUTE
+
+
 async def test_a_stop_is_not_refused_for_the_length_of_its_reason(bot: Bot) -> None:
     _, killed = await bot.type(f"kill-switch {'because ' * 200}", by="ann")
     _, observed = await bot.type(f"mode observe {'because ' * 200}", by="ann")
 
     assert "Nothing new runs" in killed
-    assert observed.startswith("The mode is observe.")
+    assert observed.startswith("The mode is observe for everything.")
     assert len((await bot.parts.safety.control()).reason) <= 500
 
 
@@ -202,7 +308,7 @@ async def test_with_the_database_locked_the_kill_switch_leaves_a_file_and_says_s
             assert (await bot.proposal(proposal_id)).status is ActionStatus.VALIDATED
 
             _, said = await bot.type("mode execute over", by="ann")
-            assert said.startswith("The mode is execute.")
+            assert said.startswith("The mode is execute for everything.")
             assert bot.parts.kill_files.present() == []
 
 

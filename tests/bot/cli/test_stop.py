@@ -1,4 +1,7 @@
 import json
+import os
+import pty
+import signal
 from typing import Any
 
 import pytest
@@ -147,9 +150,133 @@ def test_a_kill_of_an_unknown_subject_is_refused_and_leaves_no_file(home: Home) 
     said = home.run("actions", "kill-switch", "--subject", "nonsense")
 
     assert said.code == 1
-    assert "Configured: processes" in said.err
+    assert "Configured: processes. Nothing was stopped; to stop everything" in said.err
     assert home.kill_files() == []
     assert mode_of(home)["mode"] == "execute"
+
+
+def test_nothing_but_what_is_configured_is_switched(home: Home) -> None:
+    for wanted in ("observe", "execute"):
+        said = home.run("actions", "mode", wanted, "because", "--subject", "nonsense")
+
+        assert said.code == 1
+        assert "There is no subject 'nonsense'. Configured: processes." in said.err
+    assert mode_of(home)["mode"] == "observe"
+
+
+def test_a_locked_database_leaves_a_kill_file_for_the_subject_that_was_named(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    blocker = home.sql()
+    blocker.execute("BEGIN IMMEDIATE")
+
+    said = home.run("actions", "kill-switch", "now", "--subject", "processes")
+
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert said.code == 4
+    assert "on this host nothing new of processes begins" in said.err
+    assert "operator actions mode execute --subject processes" in said.err
+    assert {name.partition("@")[2] for name in home.kill_files()} == {"processes"}
+    assert home.run("actions", "mode", "execute", "over", "--subject", "processes").code == 0
+    assert home.kill_files() == []
+
+
+def test_a_kill_of_one_subject_says_that_others_go_on(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    home.run("subjects", "list")
+
+    said = home.run("actions", "kill-switch", "now", "--subject", "processes")
+
+    assert said.code == 0
+    assert "Stopped processes." in said.out
+    assert "Other subjects go on" in said.out
+    assert mode_of(home)["mode"] == "execute"
+
+
+def test_with_an_unusable_configuration_everything_is_stopped_whatever_was_named(home: Home) -> None:
+    home.configure('chanel = "C1"\n')
+
+    said = home.run("actions", "kill-switch", "--subject", "processes")
+
+    assert said.code == 4
+    assert "on this host nothing new begins" in said.err
+    assert [name for name in home.kill_files() if "@" in name] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [(b"wrong cluster\n", "wrong cluster"), (b"\n", ""), (b"\x04", ""), (b"  \n", "")]
+)
+def test_a_person_at_a_terminal_is_asked_why_once_it_is_stopped(home: Home, answer: bytes, reason: str) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    ours, its = pty.openpty()
+
+    with home.start("actions", "kill-switch", stdin=its) as asking:
+        os.close(its)
+        os.write(ours, answer)
+        out, err = asking.communicate(timeout=30)
+    os.close(ours)
+
+    assert asking.returncode == 0
+    assert out.startswith("Stopped.")
+    assert err.startswith("Why? ")
+    control = mode_of(home)
+    assert (control["mode"], control["reason"]) == ("observe", reason)
+
+
+def test_it_is_stopped_before_anybody_answers_and_an_interrupt_leaves_it_so(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    ours, its = pty.openpty()
+
+    with home.start("actions", "kill-switch", stdin=its) as asking:
+        os.close(its)
+        assert asking.stderr is not None
+        assert os.read(asking.stderr.fileno(), 4) == b"Why?"
+        assert mode_of(home)["mode"] == "observe"
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=30)
+    os.close(ours)
+
+    assert asking.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_a_program_is_not_asked_why(home: Home) -> None:
+    home.act(lambda rig: rig.propose("a"))
+    ours, its = pty.openpty()
+
+    with home.start("actions", "kill-switch", "--json", stdin=its) as asking:
+        os.close(its)
+        out, err = asking.communicate(timeout=30)
+    os.close(ours)
+
+    document = json.loads(out)
+    assert (asking.returncode, err, document["recorded"], document["scope"]) == (0, "", True, "*")
+    assert document["seq"] > 0
+
+
+def test_the_first_of_two_people_is_told_that_one_more_is_needed(home: Home) -> None:
+    home.configure(f"{home.config}\n[limits]\nlift_people = 2\n")
+    home.run("subjects", "list")
+
+    said = home.run("actions", "mode", "execute", "all", "is", "well")
+    document = json.loads(home.run("actions", "mode", "execute", "all is well", "--json").out)
+
+    assert said.code == 0
+    assert "Recorded: 1 of 2 people want mode execute. Nothing was switched yet." in said.out
+    assert "operator actions mode execute REASON" in said.out
+    assert document["lift"] == {"have": 1, "need": 2}
+    assert document["control"]["mode"] == "observe"
+    assert mode_of(home)["mode"] == "observe"
+
+
+def test_lifting_one_subject_while_everything_is_stopped_says_that_it_is(home: Home) -> None:
+    home.run("subjects", "list")
+
+    said = home.run("actions", "mode", "execute", "all is well", "--subject", "processes")
+
+    assert said.code == 0
+    assert "The mode is execute for processes, but everything is still stopped" in said.out
+    assert "operator actions mode execute REASON" in said.out
 
 
 def test_a_reason_that_is_too_long_does_not_hold_up_a_kill(home: Home) -> None:

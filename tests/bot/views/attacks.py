@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
+from bot.views.reminder import ReminderView, Snooze, reminder
 from pydantic import Field
 
 from actions.canonical import canonical_json
@@ -27,7 +28,6 @@ from bot.views.notice import notice
 from bot.views.parameters import BLOCK_ID, read_parameters, render_parameters, shows, spelled
 from bot.views.people import Audience
 from bot.views.plain import exact, fallback, line, passage
-from bot.views.reminder import ReminderView, Snooze, reminder
 from bot.views.resolve_modal import resolve_modal
 from bot.views.result import result
 from bot.views.review_modal import review_modal
@@ -100,9 +100,14 @@ def faults_of_diagnosis(attacker: Attacker) -> list[str]:
 
 
 def faults_of_announcement(attacker: Attacker) -> list[str]:
-    data = {"scope": attacker.text(), "mode": attacker.text(), "reason": attacker.text()}
+    reason = attacker.choose(["", attacker.text()])
+    data = {"scope": attacker.text(), "mode": attacker.text(), "reason": reason, "need": 3}
+    data["people"] = attacker.choose([None, [attacker.text(), attacker.text()], attacker.text()])
+    actor = str(Actor.slack("T1", "UANN"))
+    explained = an_event(10, "explained", actor, data={"reason": attacker.text()})
     view = AnnouncementView(
-        event=an_event(9, attacker.choose(["kill_switch", "mode_change"]), str(Actor.slack("T1", "UANN")), data=data),
+        event=an_event(9, attacker.choose(["kill_switch", "mode_change", "lift_requested"]), actor, data=data),
+        explanation=attacker.choose([None, explained]),
         in_flight=attacker.many((a_proposal(**attacker.proposal()),)),
         cancelled=attacker.choose([None, 0, 3]),
     )
@@ -140,7 +145,10 @@ def faults_of_home(attacker: Attacker) -> list[str]:
     items = tuple(HomeItem(proposal=a_proposal(**attacker.proposal()), link=LINK) for _ in range(2)) * attacker.choose(
         [0, 1, 1, 12]
     )
-    view = HomeView(controls=_controls(attacker), waiting=items, in_flight=items, recent=items, may_kill=True, now=NOW)
+    scopes = ("*", *(f"subject-{number}" for number in range(attacker.choose([0, 1, 40]))))
+    view = HomeView(
+        controls=_controls(attacker), waiting=items, in_flight=items, recent=items, stoppable=scopes, now=NOW
+    )
     return view_faults(home(view), users=USERS, links=(LINK,))
 
 

@@ -24,7 +24,7 @@ from tests.workspace.doubles import bolt_app, connected, web_client
 
 OPS: Final = "C0OPS"
 HOME: Final = HomeView(
-    controls=(), waiting=(HomeItem(proposal=a_proposal()),), in_flight=(), recent=(), may_kill=True, now=NOW
+    controls=(), waiting=(HomeItem(proposal=a_proposal()),), in_flight=(), recent=(), stoppable=("*",), now=NOW
 )
 Read = list[Any]
 

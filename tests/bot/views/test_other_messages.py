@@ -18,7 +18,7 @@ from actions.models import (
     SafetyMode,
     SuccessOutcome,
 )
-from actions.safety import Stopped
+from actions.safety import Stopped, Switched
 from bot.ids import Button, Field, Modal, SlashCommand, Subcommand
 from bot.payloads import ProposalRef
 from bot.views.announcement import AnnouncementView, announcement
@@ -29,6 +29,7 @@ from bot.views.command_answers import (
     help_answer,
     kill_answer,
     list_answer,
+    mode_answer,
     show_answer,
     status_answer,
 )
@@ -40,6 +41,8 @@ from bot.views.notice import notice
 from bot.views.refusal_modal import refusal_modal
 from bot.views.result import result
 from bot.views.room import spoken
+from bot.views.stop_modal import stop_modal
+from bot.views.stop_reason_modal import stop_reason_modal
 from tests.bot.views.samples import (
     NOW,
     TITLE,
@@ -189,8 +192,18 @@ def test_a_kill_that_is_still_counting_says_so() -> None:
 @pytest.mark.parametrize(
     ("mode", "scope", "says"),
     [
-        ("observe", "etcd", ("Mode observe for etcd", "Nothing new runs.", "Why: no reason was given")),
+        (
+            "observe",
+            "etcd",
+            (
+                "Mode observe for etcd",
+                "Nothing new runs on etcd; other subjects go on.",
+                "Why: no reason was given yet",
+                "/operator mode execute --subject etcd &lt;reason&gt;",
+            ),
+        ),
         ("execute", "*", ("Mode execute for everything", "Actions can be proposed", "/operator kill-switch")),
+        ("execute", "etcd", ("Mode execute for etcd", "/operator kill-switch --subject etcd")),
     ],
 )
 def test_a_change_of_mode_is_announced(mode: str, scope: str, says: tuple[str, ...]) -> None:
@@ -198,6 +211,52 @@ def test_a_change_of_mode_is_announced(mode: str, scope: str, says: tuple[str, .
     text = announcement(AnnouncementView(event=event)).text
 
     assert [part for part in says if part not in text] == []
+
+
+def test_a_reason_that_was_given_afterwards_is_announced_with_who_gave_it() -> None:
+    event = replace(KILLED, data={**KILLED.data, "reason": ""})
+    explained = an_event(44, "explained", "slack:T1/UBO", data={"of": 41, "reason": "wrong cluster"})
+
+    shown = announcement(AnnouncementView(event=event, explanation=explained))
+
+    assert "Why: wrong cluster (said afterwards by UBO)" in shown.text
+    assert message_faults(shown, users=("UANN", "UBO")) == []
+
+
+@pytest.mark.parametrize(
+    ("people", "need", "scope", "says"),
+    [
+        (["ann"], 2, "*", "1 more person has to ask for it within 10 minutes: /operator mode execute &lt;reason&gt;"),
+        (
+            ["ann"],
+            3,
+            "etcd",
+            "2 more people have to ask for it within 10 minutes: /operator mode execute --subject etcd",
+        ),
+    ],
+)
+def test_a_wish_to_go_on_is_announced_with_what_is_still_missing(
+    people: list[str], need: int, scope: str, says: str
+) -> None:
+    data = {"scope": scope, "reason": "the disk is replaced", "people": people, "need": need}
+    text = announcement(AnnouncementView(event=an_event(42, "lift_requested", "slack:T1/UANN", data=data))).text
+
+    where = "for everything" if scope == "*" else "for etcd"
+    for part in (
+        f"Wanted: mode execute {where}",
+        "By: UANN",
+        "Why: the disk is replaced",
+        "Nothing was switched yet",
+        says,
+    ):
+        assert part in text
+
+
+def test_those_who_lifted_a_stop_together_are_named() -> None:
+    data = {"scope": "*", "mode": "execute", "reason": "all is well", "people": ["ann", "bo"]}
+    text = announcement(AnnouncementView(event=an_event(42, "mode_change", "slack:T1/UBO", data=data))).text
+
+    assert "Wanted by: ann, bo" in text
 
 
 def test_a_notice_is_one_sentence_with_its_commands_set_off() -> None:
@@ -331,6 +390,52 @@ def test_a_kill_that_could_not_be_recorded_says_what_that_means() -> None:
     assert "The disk is full." in text
 
 
+def test_a_kill_of_one_subject_says_that_the_others_go_on() -> None:
+    text = kill_answer(Stopped(recorded=True, scope="etcd", cancelled=0, in_flight=())).text
+
+    assert "Nothing new runs on etcd; other subjects go on." in text
+    assert "/operator mode execute --subject etcd &lt;reason&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("switched", "says"),
+    [
+        (
+            {"control": Control(scope="*"), "have": 1, "need": 2},
+            ("nothing was switched yet", "1 more person has to ask", "/operator mode execute &lt;reason&gt;"),
+        ),
+        (
+            {"control": Control(scope="etcd", mode=SafetyMode.EXECUTE)},
+            ("The mode is execute for etcd, but everything is still stopped", "/operator mode execute &lt;reason&gt;"),
+        ),
+        (
+            {
+                "control": Control(scope="*", mode=SafetyMode.EXECUTE),
+                "decides": Control(scope="*", mode=SafetyMode.EXECUTE),
+            },
+            ("The mode is execute for everything.", "observed anew"),
+        ),
+        (
+            {"control": Control(scope="etcd"), "cancelled": 2},
+            ("The mode is observe for etcd.", "2 pending actions cancelled. Nothing new runs on etcd"),
+        ),
+    ],
+)
+def test_a_change_of_mode_answers_with_what_holds_now(switched: dict[str, Any], says: tuple[str, ...]) -> None:
+    shown = mode_answer(Switched(**{"decides": Control(scope="*"), **switched}))
+
+    assert [part for part in says if part not in shown.text] == []
+    assert message_faults(shown) == []
+
+
+def test_why_something_was_stopped_may_be_left_out() -> None:
+    for view, metadata in ((stop_modal("etcd"), '{"s":"etcd"}'), (stop_reason_modal(41), '{"e":41}')):
+        (asked,) = [block for block in view["blocks"] if block["type"] == "input"]
+        assert asked["optional"]
+        assert view["private_metadata"] == metadata
+        assert view_faults(view) == []
+
+
 def test_help_names_every_subcommand() -> None:
     assert set(USAGE) == set(Subcommand)
     assert [
@@ -341,16 +446,28 @@ def test_help_names_every_subcommand() -> None:
 
 def test_home_shows_what_waits_and_the_kill_switch_to_those_who_may() -> None:
     waiting = (HomeItem(proposal=a_proposal(), link=LINK),)
-    view = HomeView(controls=CONTROLS, waiting=waiting, in_flight=(), recent=(), may_kill=True, now=NOW)
+    view = HomeView(controls=CONTROLS, waiting=waiting, in_flight=(), recent=(), stoppable=("*", "etcd"), now=NOW)
     shown = home(view)
-    kill = button(shown["blocks"], "Kill switch")
 
-    assert (kill["action_id"], kill["style"]) == (Button.KILL.value, "danger")
-    assert "Everything pending is cancelled" in kill["confirm"]["text"]["text"]
+    for label, value in (("Stop everything …", '{"s":"*"}'), ("Stop etcd …", '{"s":"etcd"}')):
+        kill = button(shown["blocks"], label)
+        assert (kill["action_id"], kill["style"], kill["value"]) == (Button.KILL.value, "danger", value)
     assert "12 waits for approval" in heard(shown)
     assert "Nothing ran yet." in heard(shown)
     assert view_faults(shown, users=("UANN",), links=(LINK,)) == []
-    assert buttons(home(replace(view, may_kill=False))["blocks"]) == ["Details"]
+    assert buttons(home(replace(view, stoppable=()))["blocks"]) == ["Details"]
+
+
+def test_home_with_more_subjects_than_fit_names_the_command() -> None:
+    subjects = tuple(f"etcd-{number}" for number in range(40))
+    items = (HomeItem(proposal=a_proposal(), link=LINK),) * 30
+    view = HomeView(
+        controls=CONTROLS, waiting=items, in_flight=items, recent=items, stoppable=("*", *subjects), now=NOW
+    )
+    shown = home(view)
+
+    assert "And 29 more: /operator kill-switch --subject NAME" in heard(shown)
+    assert view_faults(shown, users=("UANN",), links=(LINK,)) == []
 
 
 def test_the_reason_for_a_cancellation_is_asked_afterwards_and_may_be_left_out() -> None:
