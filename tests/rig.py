@@ -49,6 +49,9 @@ GRANTS: Final = Grants(
     verbs=dict.fromkeys(Verb, frozenset({"ann", "bo"})),
     approvals=DEFAULT_APPROVALS,
 )
+AT_ONCE: Final = Timing(abort_window=timedelta(0))
+"""What is of high risk begins without the seconds in which everybody may abort it."""
+
 POLICY: Final = ConfiguredPolicy(GRANTS)
 
 

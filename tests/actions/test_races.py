@@ -4,13 +4,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from actions.errors import OperatorError
-from actions.executor import ActionExecutor, Timing
+from actions.executor import ActionExecutor
 from actions.models import ActionProposal, Caller, SafetyMode
 from actions.ports import Store
 from actions.registry import Done, Steps
@@ -18,12 +17,11 @@ from storage.store import SqlStore
 from tests.actions.parts import executor_over, require_sound, stored
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
-from tests.rig import ANN, BO, MemoryKillFiles, Rig, Target, Touch
+from tests.rig import ANN, AT_ONCE, BO, MemoryKillFiles, Rig, Target, Touch
 
 ITEMS = "abcdef"
 ACTIONS = ("touch", "crush")
 """Two on each item: of one, the newer proposal takes the place of the older."""
-TIMING = Timing(abort_window=timedelta(0))
 
 
 @dataclass
@@ -75,7 +73,7 @@ async def quietly(work: Awaitable[object]) -> None:
 
 async def one_round(store: Store, seed: int) -> None:
     story = Story(random.Random(seed))
-    rig = await Rig(store, MemoryKillFiles(), FixedClock(), target=Watched(story), timing=TIMING).start()
+    rig = await Rig(store, MemoryKillFiles(), FixedClock(), target=Watched(story), timing=AT_ONCE).start()
     wanted = [(item, action) for item in ITEMS for action in ACTIONS]
     ids = {
         f"{item}-{action}": await rig.propose(item, mark=f"{item}-{action}", action=action) for item, action in wanted
@@ -83,7 +81,7 @@ async def one_round(store: Store, seed: int) -> None:
     for proposal_id in ids.values():
         if story.chance.random() < 0.7:
             await rig.executor.approve_proposal(proposal_id, by=ANN)
-    others = [rig.executor, *(executor_over(rig, timing=TIMING, owner=f"host/{n}") for n in range(2))]
+    others = [rig.executor, *(executor_over(rig, timing=AT_ONCE, owner=f"host/{n}") for n in range(2))]
     acts = [*_decisions(rig, story, list(ids.values())), *_runs(story, others, list(ids.values()))]
     acts += [_kill(rig, story), _go_on(rig, story), _tidy(rig, story)]
     story.chance.shuffle(acts)

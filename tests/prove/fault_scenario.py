@@ -18,7 +18,7 @@ from storage.store import SqlStore
 from tests.factories import CountingEntropy, FixedClock
 from tests.prove.power_recorder import DATABASE, STATE, WITNESS, MarkingWitness
 from tests.prove.shim.control import Shim
-from tests.rig import ANN, ANN_CLI, BO, Rig, Target, Touch
+from tests.rig import ANN, ANN_CLI, AT_ONCE, BO, Rig, Target, Touch
 
 T = TypeVar("T")
 _DISK_REPORTS: Final = "its disk reports an error"
@@ -106,7 +106,7 @@ class Scenario:
             self._refused(error)
             return
         kill_files = DirectoryKillFiles(self._root / STATE, entropy=CountingEntropy())
-        rig = Rig(store, kill_files, self._clock, target=self._target)
+        rig = Rig(store, kill_files, self._clock, target=self._target, timing=AT_ONCE)
         rig.auditor._witness = MarkingWitness(self._root / WITNESS, self._shim)
         await self._work(rig)
         if self._ends_well:

@@ -28,7 +28,7 @@ from storage.store import SqlStore
 from storage.witness import WitnessFile
 from tests.factories import CountingEntropy, FixedClock
 from tests.prove.shim.control import Shim
-from tests.rig import ANN, ANN_CLI, BO, Rig, Target
+from tests.rig import ANN, ANN_CLI, AT_ONCE, BO, Rig, Target
 
 DATABASE: Final = "var/operator.db"
 STATE: Final = "var/state"
@@ -154,7 +154,7 @@ class Script:
         kill_files = DirectoryKillFiles(self._root / STATE, entropy=CountingEntropy(prefix=str(self._chance.random())))
         if not (self._root / STATE).exists():
             kill_files.remove([kill_files.drop()])
-        rig = Rig(store, kill_files, self._clock, owner=f"host/1/{self._proposed}", target=self._target)
+        rig = Rig(store, kill_files, self._clock, owner=f"host/1/{self._proposed}", target=self._target, timing=AT_ONCE)
         rig.auditor._witness = MarkingWitness(self._root / WITNESS, self._shim)
         return rig
 

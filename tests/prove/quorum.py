@@ -19,7 +19,7 @@ from tests.actions.parts import audit, executor_over, stored
 from tests.factories import FixedClock
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.shares import Share, in_shares
-from tests.rig import MemoryKillFiles, Rig
+from tests.rig import AT_ONCE, MemoryKillFiles, Rig
 from tests.storage.emptied import EmptiedSqlite
 
 ACTIONS: Final = 25
@@ -178,8 +178,8 @@ async def _rounds(share: Share, outcome: Outcome, counts: Counter[str], emptied:
 def _ballot(first: Store, second: Store, random: Random, counts: Counter[str]) -> Ballot:
     rig = Rig(first, MemoryKillFiles(), FixedClock())
     executors = [
-        executor_over(rig, policy=POLICY),
-        executor_over(rig, policy=POLICY, store=second, owner="host/3/c"),
+        executor_over(rig, policy=POLICY, timing=AT_ONCE),
+        executor_over(rig, policy=POLICY, timing=AT_ONCE, store=second, owner="host/3/c"),
     ]
     rig.executor = executors[0]
     return Ballot(rig=rig, executors=executors, random=random, counts=counts)

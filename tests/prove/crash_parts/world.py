@@ -14,8 +14,8 @@ from typing import Final, TypeVar, cast
 from actions.auditor import ActionAuditor
 from actions.diagnosis.models import ActionRecommendation
 from actions.dispatcher import Dispatcher
-from actions.errors import OperatorError
 from actions.drafts import Proposition
+from actions.errors import OperatorError
 from actions.executor import Timing
 from actions.lifecycle import APPROVED
 from actions.models import Caller, Checkpoint, SafetyMode
@@ -127,7 +127,7 @@ class World:
             self.clock,
             owner=self.owner,
             target=self.target,
-            timing=Timing(lease=LEASE),
+            timing=Timing(lease=LEASE, abort_window=timedelta(0)),
         )
         self.rig.registry.register(self.target.pair_definition())
         self.auditor = ActionAuditor(store=self.store, witness=place.witness, clock=self.clock)

@@ -28,6 +28,7 @@ TIMING: Final = Timing(
     proposal_lifetime=dict.fromkeys(Risk, timedelta(milliseconds=PER_ITEM * WINDOW * 3)),
     approval_lifetime=timedelta(milliseconds=PER_ITEM * 8),
     finish_interval=0.05,
+    abort_window=timedelta(0),
 )
 """The lifetimes are in the time of `ArenaClock`."""
 _FAULTS: Final = ("", "", "", "", "", "", "refuse", "lost", "apply-then-lost")

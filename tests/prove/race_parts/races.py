@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+from actions.models import ReasonCode
 from tests.prove.proof import Outcome, Trial
 from tests.prove.race_parts.answers import OK
 from tests.prove.race_parts.databases import Databases, memory_folder
@@ -31,6 +32,7 @@ _OCCURS: Final = (
     "late results refused",
     "settled by looking",
     "expired",
+    "superseded",
 )
 
 
@@ -78,5 +80,6 @@ def _counted(history: History) -> Counter[str]:
             "late results refused": events["late_result"],
             "settled by looking": sum(answer.number for answer in history.answers if answer.verb == "reconcile"),
             "expired": events["expired"],
+            "superseded": sum(one.reason_code is ReasonCode.SUPERSEDED for one in history.remains.proposals),
         }
     )
