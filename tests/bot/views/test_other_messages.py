@@ -22,6 +22,7 @@ from actions.safety import Stopped, Switched
 from bot.ids import Button, Field, Modal, SlashCommand, Subcommand
 from bot.payloads import ProposalRef
 from bot.views.announcement import AnnouncementView, announcement
+from bot.views.broken_glass import BrokenGlassView, broken_glass
 from bot.views.card import card
 from bot.views.command_answers import (
     USAGE,
@@ -36,13 +37,14 @@ from bot.views.command_answers import (
 from bot.views.details import MOST_EVENTS, DetailsView, details
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
 from bot.views.digest import DigestData, Tally, digest
-from bot.views.home import HomeItem, HomeView, home
+from bot.views.home import HomeItem, home
 from bot.views.notice import notice
 from bot.views.refusal_modal import refusal_modal
 from bot.views.result import result
 from bot.views.room import spoken
 from bot.views.stop_modal import stop_modal
 from bot.views.stop_reason_modal import stop_reason_modal
+from tests.bot.views.homes import a_home
 from tests.bot.views.samples import (
     NOW,
     TITLE,
@@ -446,7 +448,7 @@ def test_help_names_every_subcommand() -> None:
 
 def test_home_shows_what_waits_and_the_kill_switch_to_those_who_may() -> None:
     waiting = (HomeItem(proposal=a_proposal(), link=LINK),)
-    view = HomeView(controls=CONTROLS, waiting=waiting, in_flight=(), recent=(), stoppable=("*", "etcd"), now=NOW)
+    view = a_home(controls=CONTROLS, waiting=waiting, stoppable=("*", "etcd"))
     shown = home(view)
 
     for label, value in (("Stop everything …", '{"s":"*"}'), ("Stop etcd …", '{"s":"etcd"}')):
@@ -461,8 +463,8 @@ def test_home_shows_what_waits_and_the_kill_switch_to_those_who_may() -> None:
 def test_home_with_more_subjects_than_fit_names_the_command() -> None:
     subjects = tuple(f"etcd-{number}" for number in range(40))
     items = (HomeItem(proposal=a_proposal(), link=LINK),) * 30
-    view = HomeView(
-        controls=CONTROLS, waiting=items, in_flight=items, recent=items, stoppable=("*", *subjects), now=NOW
+    view = a_home(
+        controls=CONTROLS, waiting=items, running=items, unknown=items, recent=items, stoppable=("*", *subjects)
     )
     shown = home(view)
 
@@ -481,3 +483,17 @@ def test_the_reason_for_a_cancellation_is_asked_afterwards_and_may_be_left_out()
     assert {option["value"] for option in asked[0]["element"]["options"]} == set(RefusalCode)
     assert "It is cancelled." in heard(view)
     assert "notify_on_close" not in view
+
+
+def test_broken_glass_says_who_what_why_and_what_to_do() -> None:
+    event = an_event(50, "break_glass", "slack:T1/UANN", data={"break_glass": "the site is down"})
+    shown = broken_glass(
+        BrokenGlassView(
+            event=event, proposal=a_proposal(id=12, risk=Risk.HIGH), link="https://acme.slack.com/archives/C1/p1"
+        )
+    )
+
+    for said in ("glass was broken for action 12", "the site is down", "etcd.move_leader", "Risk: high", "close 12"):
+        assert said in shown.text
+    assert "/operator kill-switch" in shown.text
+    assert shown.metadata == {"event_type": "operator_announcement", "event_payload": {"ref": "50"}}
