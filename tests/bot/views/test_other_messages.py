@@ -15,6 +15,7 @@ from actions.models import (
     FailureOutcome,
     ReasonCode,
     RefusalCode,
+    Risk,
     SafetyMode,
     SuccessOutcome,
 )
