@@ -494,7 +494,7 @@ def test_broken_glass_says_who_what_why_and_what_to_do() -> None:
         )
     )
 
-    for said in ("glass was broken for action 12", "the site is down", "etcd.move_leader", "Risk: high", "close 12"):
+    for said in ("glass was broken for action 12", "the site is down", "Risk: high", "operator reviews close 12"):
         assert said in shown.text
     assert "/operator kill-switch" in shown.text
     assert shown.metadata == {"event_type": "operator_announcement", "event_payload": {"ref": "50"}}
