@@ -130,6 +130,13 @@ class ProposalRow(SQLModel, table=True):
             sqlite_where=text(IN_FLIGHT_SQL),
             postgresql_where=text(IN_FLIGHT_SQL),
         ),
+        Index(
+            "proposals_waiting",
+            "subject",
+            "target",
+            sqlite_where=text(PENDING_SQL),
+            postgresql_where=text(PENDING_SQL),
+        ),
         Index("proposals_expiry", "expires_at", sqlite_where=text(PENDING_SQL), postgresql_where=text(PENDING_SQL)),
         Index(
             "proposals_approval_expiry",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from actions.diagnosis.models import ActionRecommendation
+from actions.drafts import Proposition
 from actions.errors import (
     AlreadyApprovedError,
     AlreadyDecidedError,
@@ -22,7 +23,6 @@ from actions.errors import (
     StaleError,
     UnknownProposalError,
 )
-from actions.drafts import Proposition
 from actions.lifecycle import COMPLETE
 from actions.models import Actor, ActorKind, Caller, ReasonCode, Risk, SafetyMode, Seen, Verb, Via
 from actions.policy import DEFAULT_APPROVALS, ConfiguredPolicy, Grants, Person

@@ -10,6 +10,7 @@ import pytest
 
 from actions.canonical import Json, digest
 from actions.diagnosis.models import ActionRecommendation
+from actions.drafts import Proposition
 from actions.errors import (
     BadParametersError,
     KilledError,
@@ -19,7 +20,6 @@ from actions.errors import (
     UnknownActionError,
     UnknownProposalError,
 )
-from actions.drafts import Proposition
 from actions.executor import Timing
 from actions.models import EVERYTHING, Actor, ActorKind, Caller, Fact, Risk, SafetyMode, Via
 from actions.ports import MessageRef, OutboxKind, Store

@@ -180,6 +180,7 @@ def _proposals() -> None:
         sqlite_autoincrement=True,
     )
     _partial_index("proposals_one_in_flight", "proposals", ["subject", "target"], _IN_FLIGHT, unique=True)
+    _partial_index("proposals_waiting", "proposals", ["subject", "target"], _PENDING)
     _partial_index("proposals_expiry", "proposals", ["expires_at"], _PENDING)
     _partial_index(
         "proposals_approval_expiry",
