@@ -1,22 +1,29 @@
 """Renders the newest state of what the outbox says has changed."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from actions.agent.intake import refusal_of
 from actions.diagnosis.models import Diagnosis, Severity
-from actions.models import ActionProposal, Verb
+from actions.lifecycle import BREAK_GLASS
+from actions.models import ActionProposal, ActionStatus, AuditEvent, Verb
 from actions.policy import ConfiguredPolicy, missing
 from actions.ports import ButtonTokens, Clock, Dossier, MessageRef, OutboxItem, OutboxKind, Quorum, Reader, Store
+from actions.readings import Reading
 from actions.registry import ActionRegistry
 from actions.reminder_schedule import About, number_of
 from actions.safety import EXPLAINED
-from bot import reminder_data
+from actions.schedule import Schedule
+from actions.undo import undo_of, undoable_until
+from bot import follow_up_data, reminder_data
 from bot.digest_data import DigestOrder, gather
 from bot.links import Links
 from bot.shown import NotYetError, Shown
 from bot.views.announcement import AnnouncementView, announcement
-from bot.views.card import CardView, card
+from bot.views.broken_glass import BrokenGlassView, broken_glass
+from bot.views.card import card
+from bot.views.card_view import CardView, FollowUps
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
 from bot.views.digest import digest
 from bot.views.message import Message
@@ -38,6 +45,9 @@ class CardPresenter:
         tokens: ButtonTokens,
         clock: Clock,
         links: Links,
+        last_reading: Callable[[int], Reading | None],
+        schedule: Schedule,
+        undo_window: timedelta,
         channel: str,
         channel_for: ChannelFor,
         allowed_channels: frozenset[str],
@@ -48,6 +58,9 @@ class CardPresenter:
         self._tokens = tokens
         self._clock = clock
         self._links = links
+        self._last_reading = last_reading
+        self._schedule = schedule
+        self._undo_window = undo_window
         self._channel = channel
         self._channel_for = channel_for
         self._allowed_channels = allowed_channels
@@ -66,18 +79,29 @@ class CardPresenter:
             case OutboxKind.NOTICE:
                 return None
 
-    def card_view(self, dossier: Dossier) -> CardView:
+    def card_view(self, dossier: Dossier, follow_ups: FollowUps | None = None) -> CardView:
         """Return all that a card, or an answer that shows the same, is drawn from."""
-        proposal = dossier.proposal
+        proposal, now = dossier.proposal, self._clock.now()
         return CardView(
             dossier=dossier,
             title=self.title(proposal),
             button_token=self._tokens.token_for(proposal.token),
             approvers=self._policy.who_may(Verb.APPROVE, proposal),
             lacking=missing(proposal, self._quorum(proposal), dossier.approvals),
-            now=self._clock.now(),
+            now=now,
             undo_hint=self.undo_hint(proposal),
+            follow_ups=follow_ups or FollowUps(),
+            reading=self._last_reading(proposal.id),
+            opening=self._schedule.opening(proposal, now) if proposal.status is ActionStatus.VALIDATED else None,
+            abortable=self._schedule.is_abortable(proposal, now),
+            editable=bool(self._policy.who_may(Verb.EDIT, proposal)),
+            breakable=bool(self._policy.who_may(Verb.BREAK_GLASS, proposal)),
+            undoable_until=undoable_until(proposal, dossier.record, self._undo_window),
         )
+
+    async def follow_ups(self, dossier: Dossier) -> FollowUps:
+        """Return what came of a proposal besides its own outcome. Raises `StorageError`."""
+        return await self._store.read(lambda reader: follow_up_data.gather(reader, dossier, self._links))
 
     def _quorum(self, proposal: ActionProposal) -> Quorum:
         return self._policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
@@ -89,15 +113,12 @@ class CardPresenter:
 
     def undo_hint(self, proposal: ActionProposal) -> str | None:
         """Return how the action could be taken back, or None if it could not."""
-        definition = self._registry.find(proposal.action_name)
-        if definition is None or definition.undo is None or definition.definition_hash != proposal.definition_hash:
-            return None
-        undo = definition.undo(definition.parameters.model_validate(dict(proposal.parameters)), proposal.before)
+        undo = undo_of(self._registry, proposal)
         if undo is None:
             return None
         name, parameters = undo
         shown = ", ".join(f"{key}={value}" for key, value in parameters.items())
-        return f"{proposal.subject}.{name}({shown})"
+        return f"{name}({shown})"
 
     async def _about_a_proposal(self, item: OutboxItem) -> Shown | None:
         if item.kind is OutboxKind.REMINDER:
@@ -109,7 +130,8 @@ class CardPresenter:
         dossier = await self._store.read(lambda reader: reader.dossier(proposal_id))
         if dossier is None:
             return None
-        return self._shown(card(self.card_view(dossier)), self._route(dossier), version=dossier.proposal.version)
+        view = self.card_view(dossier, await self.follow_ups(dossier))
+        return self._shown(card(view), self._route(dossier), version=dossier.proposal.version)
 
     async def _result(self, proposal_id: int) -> Shown | None:
         dossier = await self._store.read(lambda reader: reader.dossier(proposal_id))
@@ -171,7 +193,18 @@ class CardPresenter:
 
     async def _announcement(self, item: OutboxItem) -> Shown | None:
         view = await self._store.read(lambda reader: _announced(reader, item))
-        return None if view is None else self._shown(announcement(view), self._channel)
+        if view is None:
+            return None
+        if view.event.event == BREAK_GLASS.event:
+            return await self._broken_glass(view.event)
+        return self._shown(announcement(view), self._channel)
+
+    async def _broken_glass(self, event: AuditEvent) -> Shown | None:
+        dossier = await self._store.read(lambda reader: reader.dossier(event.proposal_id or 0))
+        if dossier is None:
+            return None
+        view = BrokenGlassView(event=event, proposal=dossier.proposal, link=self._links.to(dossier.message))
+        return self._shown(broken_glass(view), self._route(dossier))
 
     async def _digest(self, item: OutboxItem) -> Shown:
         order = DigestOrder.of(item)

@@ -6,7 +6,7 @@ from bot.ids import Field, Modal
 from bot.payloads import ConfirmRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
-from bot.views.card import CardView
+from bot.views.card_view import CardView
 from bot.views.confirm_modal import what_would_run
 from bot.views.form import form, words
 from bot.views.target_input import target_input

@@ -1,44 +1,22 @@
 """The message on which people decide, and which keeps what was decided and what came of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from actions.lifecycle import PENDING, is_final
-from actions.models import ActionProposal, ActionStatus, Risk
-from actions.policy import Missing
-from actions.ports import Dossier, OutboxKind
-from actions.safety import is_overdue
-from bot.ids import Button
-from bot.payloads import ButtonValue, ProposalRef
-from bot.views import blocks, sections
+from actions.models import ActionProposal, ActionStatus
+from actions.ports import OutboxKind
+from bot.views import blocks, sections, succession
 from bot.views.blocks import Block
-from bot.views.headline import headline, people_count
+from bot.views.card_buttons import card_buttons
+from bot.views.card_view import CardView, when, why_not_here
+from bot.views.headline import Headline, headline, people_count
 from bot.views.message import Message
-from bot.views.parameters import render_parameters, shows, spelled
+from bot.views.parameters import render_parameters
 from bot.views.people import people
-from bot.views.plain import cut, exact, fits
+from bot.views.plain import exact, line
 from bot.views.room import Room, fitted
 from bot.views.times import clock, left, moment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardView:
-    """All that a card is drawn from."""
-
-    dossier: Dossier
-    title: str
-    """What the action does, in the one line of its definition."""
-    button_token: str | None
-    """The secret of this card's buttons; without it nothing can be decided here."""
-    approvers: tuple[str, ...]
-    """Who may approve: names from the configuration, `slack:T…/U…` or Slack user ids. Users are mentioned."""
-    now: datetime
-    undo_hint: str | None
-    """How it could be taken back; None if it could not."""
-    lacking: Missing
-    """What it still needs of people, as the policy is now."""
 
 
 def card(view: CardView) -> Message:
@@ -48,7 +26,7 @@ def card(view: CardView) -> Message:
     """
     proposal = view.dossier.proposal
     return fitted(
-        lambda room: content(view, room) + _buttons(view),
+        lambda room: content(view, room) + card_buttons(view),
         rest=whole_in(proposal),
         kind=OutboxKind.CARD,
         ref=str(proposal.id),
@@ -61,7 +39,7 @@ def content(view: CardView, room: Room) -> list[Block]:
     proposal, diagnosis = dossier.proposal, dossier.diagnosis
     return [
         _headline(view),
-        *_standing(view, room),
+        *_first(view, room),
         # How old it is counts while people decide; afterwards it would only grow.
         sections.diagnosis(diagnosis, room, _deciding(view)) if diagnosis else _undiagnosed(proposal),
         sections.action(proposal, view.title),
@@ -81,37 +59,75 @@ def whole_in(proposal: ActionProposal) -> str:
     return f"… (cut; /operator show {proposal.id})" if is_final(proposal.status) else "… (cut; whole in Details)"
 
 
-def details_button(proposal_id: int) -> Block:
-    """The button that shows everything."""
-    value = ProposalRef(p=proposal_id).compact()
-    return blocks.button(Button.DETAILS.value, "Details", says=f"Details of action {proposal_id}", value=value)
-
-
 def _headline(view: CardView) -> Block:
     proposal, found = view.dossier.proposal, view.dossier.diagnosis
-    said = f"Action {proposal.id}: {headline(view.dossier, view.now).state}"
+    said = f"Action {proposal.id}: {_stands(view).state}"
     open_now = proposal.status in PENDING
     return blocks.header(f"{found.output.severity.value} · {said}" if found and open_now else said)
+
+
+def _first(view: CardView, room: Room) -> list[Block]:
+    """What people have to know before everything else: where it stands, where it comes from, what speaks against it."""
+    dossier = view.dossier
+    parts = [
+        *_warnings(view, room),
+        *_standing(view, room),
+        *sections.glass(dossier, room),
+        *succession.outcome_of(view.follow_ups),
+        *_what_now(view, room),
+        *succession.origin(dossier, room),
+    ]
+    return [blocks.rich_text(*parts)] if parts else []
 
 
 def _standing(view: CardView, room: Room) -> list[Block]:
     # While people decide, the header says it all, and what is wrong comes first.
     if view.dossier.proposal.status is ActionStatus.VALIDATED:
         return []
-    said = headline(view.dossier, view.now).meaning
+    said = _stands(view).meaning
     meaning = blocks.section(blocks.text(said, bold=view.dossier.proposal.status is ActionStatus.UNKNOWN))
-    return [blocks.rich_text(meaning, *_outcome(view, room))]
+    return [meaning, *sections.outcome(view.dossier, room)]
 
 
-def _outcome(view: CardView, room: Room) -> list[Block]:
+def _stands(view: CardView) -> Headline:
+    return headline(view.dossier, view.now, abortable=view.abortable)
+
+
+def _warnings(view: CardView, room: Room) -> list[Block]:
+    told = []
+    if view.refusal:
+        told.append((f"It must not be done now: {_line(view.refusal, room)}.", "Preview looks again."))
+    if view.drift:
+        told.append((f"The target has changed since it was read: {_line(view.drift, room)}.", _after_drift(view)))
+    if view.never:
+        told.append((f"It cannot run: {_line(view.never, room)}.", "Approving it would change nothing."))
+    return [blocks.section(blocks.text(f"{bold} ", bold=True), blocks.text(more)) for bold, more in told]
+
+
+def _after_drift(view: CardView) -> str:
+    if view.is_open and not view.refusal:
+        return "Whoever presses Approve gets a new card with what is there now; nothing runs before that is approved."
+    return "It is replaced by a new card before anything runs."
+
+
+def _line(text: str, room: Room) -> str:
+    return line(text.rstrip(". "), room.line, rest=room.rest)
+
+
+def _what_now(view: CardView, room: Room) -> list[Block]:
     proposal = view.dossier.proposal
-    if proposal.status is not ActionStatus.UNKNOWN:
-        return sections.outcome(view.dossier, room)
-    settle = f"operator actions resolve {proposal.id}"
-    return [
-        *sections.outcome(view.dossier, room),
-        blocks.section(blocks.text("If you know what happened: "), blocks.text(settle, code=True)),
-    ]
+    if proposal.status is ActionStatus.UNKNOWN:
+        settle = f"operator actions resolve {proposal.id}"
+        return [
+            blocks.section(
+                blocks.text("If you know what happened: press Say what happened, or "), blocks.text(settle, code=True)
+            )
+        ]
+    if view.may_be_undone and view.undo_hint and view.undoable_until:
+        until = blocks.text(f" until {moment(view.undoable_until)}; somebody has to approve it")
+        undo = blocks.text(line(view.undo_hint, room.line, rest=room.rest), code=True)
+        return [sections.labelled("Undo would propose", undo, until)]
+    return []
 
 
 def _undiagnosed(proposal: ActionProposal) -> Block:
@@ -146,7 +162,12 @@ def _still_to_come(view: CardView) -> list[Block]:
     else:
         count = people_count(view.lacking.people, more=bool(approved)).capitalize()
         needed = [sections.labelled(f"{count} must approve", *_who(others))]
-    return [*needed, sections.labelled("Decide by", until)]
+    return [*needed, *_later(view), sections.labelled("Decide by", until)]
+
+
+def _later(view: CardView) -> list[Block]:
+    closed = view.opening is not None and view.opening.starts is not None and view.opening.why
+    return [sections.labelled("If approved now", blocks.text(f"it runs {when(view)}"))] if closed else []
 
 
 def _who(names: Sequence[str]) -> list[Block]:
@@ -154,7 +175,7 @@ def _who(names: Sequence[str]) -> list[Block]:
 
 
 def _elsewhere(view: CardView) -> list[Block]:
-    why = _not_here(view)
+    why = why_not_here(view) if view.is_open else None
     if not why:
         return []
     number = view.dossier.proposal.id
@@ -167,71 +188,3 @@ def _elsewhere(view: CardView) -> list[Block]:
             blocks.text(f"operator actions approve {number}", code=True),
         )
     ]
-
-
-def _not_here(view: CardView) -> str | None:
-    """Return why a proposal that waits for approval cannot get it on this card."""
-    proposal = view.dossier.proposal
-    if proposal.status is not ActionStatus.VALIDATED or is_overdue(proposal, view.now):
-        return None
-    if not shows(render_parameters(proposal.parameters), proposal.parameters):
-        return "the parameters do not fit on this card exactly as they are"
-    if not all(fits(name, sections.NAME) for name in (proposal.action_name, proposal.subject, proposal.target)):
-        return "the names of the action and its target do not fit on this card"
-    return None if view.button_token else "its buttons are missing"
-
-
-def _buttons(view: CardView) -> list[Block]:
-    proposal = view.dossier.proposal
-    if is_final(proposal.status):
-        return []
-    details = details_button(proposal.id)
-    if proposal.status not in PENDING or not view.button_token:
-        return [blocks.actions(details)]
-    value = ButtonValue(p=proposal.id, t=view.button_token, h=proposal.params_hash).compact()
-    cancel = blocks.button(
-        Button.CANCEL.value, "Cancel", says=f"Cancel action {proposal.id}; nothing will run", value=value
-    )
-    open_here = proposal.status is ActionStatus.VALIDATED and not is_overdue(proposal, view.now) and not _not_here(view)
-    return [blocks.actions(*([_approve(view, value)] if open_here else []), cancel, details)]
-
-
-def _approve(view: CardView, value: str) -> Block:
-    proposal = view.dossier.proposal
-    return blocks.button(
-        Button.APPROVE.value,
-        "Approve",
-        says=cut(f"Approve action {proposal.id}: {exact(proposal.action_name, 60)}", 75),
-        value=value,
-        style="primary",
-        confirm=None if proposal.risk is Risk.LOW else _question(view),
-    )
-
-
-_MOST_QUESTION: Final = 300
-
-
-def _question(view: CardView) -> Block:
-    proposal = view.dossier.proposal
-    parameters = spelled(proposal.parameters) if proposal.parameters else "no parameters"
-    place = sections.place(proposal.subject, proposal.target)
-    return blocks.confirm(
-        cut(f"Approve {exact(proposal.action_name, 80)}?", 100),
-        cut(f"Risk: {proposal.risk.value}. {effect(view)} On {place}, with {parameters}", _MOST_QUESTION),
-        yes="Approve",
-        no="Back",
-        danger=proposal.risk is Risk.HIGH,
-    )
-
-
-def effect(view: CardView) -> str:
-    """Return when it would run if the reader approved it now."""
-    if view.lacking.groups:
-        return f"It still needs {view.lacking.in_words()}; it runs at once if yours is the last."
-    further = view.lacking.people - 1
-    not_before = view.dossier.proposal.not_before
-    if further > 0:
-        return f"It runs once {people_count(further, more=True)} approved it."
-    if not_before and not_before > view.now:
-        return f"It runs once, at {moment(not_before)}."
-    return "It runs at once, and once only."

@@ -19,7 +19,9 @@ from bot.views.announcement import (
     where,
 )
 from bot.views.blocks import Block
-from bot.views.card import CardView, content, details_button, whole_in
+from bot.views.card import content, whole_in
+from bot.views.card_buttons import details_button
+from bot.views.card_view import CardView
 from bot.views.message import Message
 from bot.views.people import person
 from bot.views.plain import line

@@ -4,7 +4,7 @@ from bot.ids import Modal
 from bot.payloads import ConfirmRef
 from bot.views import blocks, sections
 from bot.views.blocks import Block, View
-from bot.views.card import CardView, effect
+from bot.views.card_view import CardView, effect
 from bot.views.form import every_parameter, form
 from bot.views.room import Room
 from bot.views.target_input import target_input

@@ -1,7 +1,7 @@
 """Everything about one proposal, in a modal: what a card has no room for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -10,20 +10,19 @@ from actions.models import ActionProposal, AuditEvent
 from actions.ports import Dossier
 from bot.ids import Modal
 from bot.payloads import ProposalRef
-from bot.views import blocks, sections
+from bot.views import blocks, sections, succession
+from bot.views.audit_lines import audit_line
 from bot.views.blocks import Block, View
+from bot.views.card_view import FollowUps
 from bot.views.headline import headline
-from bot.views.parameters import spelled, whole
-from bot.views.plain import cut, exact, line
+from bot.views.parameters import whole
+from bot.views.plain import cut, line
 from bot.views.room import VIEW_ROOMS, Room, fitted_blocks
-from bot.views.times import moment
 
 MOST_EVENTS: Final = 50
 _VIEW_BYTES: Final = 180_000
 """Slack refuses views beyond 250,000 characters of JSON."""
 _PART: Final = 2_800
-_BOOKKEEPING: Final = frozenset({"status", "version", "row"})
-"""What the log keeps for its own verification."""
 _PARAMETERS: Final = 5
 """How many times the room of a passage the parameters get."""
 
@@ -37,6 +36,7 @@ class DetailsView:
     """What the action does, in the one line of its definition."""
     undo_hint: str | None
     now: datetime
+    follow_ups: FollowUps = field(default_factory=FollowUps)
 
 
 def details(view: DetailsView) -> View:
@@ -64,7 +64,13 @@ def _content(view: DetailsView, room: Room) -> list[Block]:
     stands = headline(dossier, view.now)
     return [
         blocks.header(f"Action {proposal.id}: {stands.state}"),
-        blocks.rich_text(blocks.section(blocks.text(stands.meaning)), *sections.outcome(dossier, room)),
+        blocks.rich_text(
+            blocks.section(blocks.text(stands.meaning)),
+            *sections.outcome(dossier, room),
+            *sections.glass(dossier, room),
+            *succession.outcome_of(view.follow_ups),
+            *succession.origin(dossier, room),
+        ),
         blocks.rich_text(*_decided(dossier, room)),
         blocks.divider(),
         sections.action(proposal, view.title),
@@ -130,13 +136,6 @@ def _audit(events: tuple[AuditEvent, ...], proposal: ActionProposal, room: Room)
     return [
         blocks.rich_text(
             sections.labelled(label),
-            blocks.bullets([[blocks.text(_event(event, room))] for event in last]),
+            blocks.bullets([[blocks.text(audit_line(event, room))] for event in last]),
         )
     ]
-
-
-def _event(event: AuditEvent, room: Room) -> str:
-    said = {name: value for name, value in event.data.items() if name not in _BOOKKEEPING}
-    more = f" · {cut(spelled(said), room.line, rest=room.rest)}" if said else ""
-    by = f"{exact(event.actor, 80)} ({event.via.value})"
-    return f"{moment(event.at)} · {exact(event.event, 40)} · {by} · line {event.seq}{more}"

@@ -1,14 +1,15 @@
 """Where a proposal stands, in words of our own: one headline for every status, outcome and reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
+from actions.lifecycle import IN_FLIGHT
 from actions.models import ActionProposal, ActionStatus, FailureOutcome, ReasonCode, SuccessOutcome
 from actions.ports import Dossier
 from actions.safety import is_overdue
-from bot.views.times import clock, moment
+from bot.views.times import clock, moment, seconds_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +79,28 @@ _UNKNOWN: Final = Headline(
     meaning="It may or may not have happened. The bot is looking at the target until it is sure, and runs nothing else "
     "there meanwhile. Do not repeat it by hand.",
 )
+_GLASS_BROKEN: Final = Headline(
+    state="the glass is broken, about to run",
+    meaning="One person approved it past everybody else. It runs once, as soon as the target is free and only if "
+    "nothing there has changed.",
+)
+_BEGUN: Final = IN_FLIGHT | {ActionStatus.COMPLETED, ActionStatus.FAILED}
 _OVERDUE: Final = Headline(state="time is up", meaning="Nothing ran, and it can no longer be approved.")
 
 
-def headline(dossier: Dossier, now: datetime) -> Headline:
-    """Return where the proposal stands at *now*."""
+def headline(dossier: Dossier, now: datetime, *, abortable: bool = False) -> Headline:
+    """Return where the proposal stands at *now*; *abortable* is whether everybody may still stop what is approved."""
+    proposal = dossier.proposal
+    if abortable and proposal.status is ActionStatus.APPROVED and not is_overdue(proposal, now):
+        return _about_to_run(proposal, now)
+    if proposal.status is ActionStatus.CANCELLED and dossier.replaced_by is not None:
+        return _replaced(proposal, dossier.replaced_by)
+    found = _where_it_stands(dossier, now)
+    past = proposal.break_glass and proposal.status in _BEGUN
+    return replace(found, state=f"{found.state}, run by breaking the glass") if past else found
+
+
+def _where_it_stands(dossier: Dossier, now: datetime) -> Headline:
     proposal = dossier.proposal
     match proposal.status:
         case ActionStatus.PROPOSED:
@@ -97,6 +115,23 @@ def headline(dossier: Dossier, now: datetime) -> Headline:
             return _UNKNOWN
         case _:
             return _ended(proposal)
+
+
+def _replaced(proposal: ActionProposal, by: int) -> Headline:
+    stale = proposal.reason_code is ReasonCode.STALE
+    return Headline(
+        state=f"the target has changed, replaced by action {by}" if stale else f"replaced by action {by}",
+        meaning=f"Nothing ran. Decide on the card of action {by}.",
+    )
+
+
+def _about_to_run(proposal: ActionProposal, now: datetime) -> Headline:
+    ahead = seconds_until(proposal.not_before or now, now)
+    soon = f"runs in {ahead} s" if ahead else "about to run"
+    return Headline(
+        state=f"approved, {soon} unless somebody presses Abort",
+        meaning="Everybody here may press Abort until it has begun; then nothing runs.",
+    )
 
 
 def short(proposal: ActionProposal) -> str:
@@ -150,12 +185,18 @@ def _waiting(given: int, proposal: ActionProposal) -> Headline:
 
 
 def _approved(proposal: ActionProposal, now: datetime) -> Headline:
+    if proposal.break_glass:
+        return _GLASS_BROKEN
     if proposal.not_before and proposal.not_before > now:
         return Headline(
-            state=f"approved, runs at {clock(proposal.not_before)}",
+            state=f"approved, runs at {_at(proposal.not_before, now)}",
             meaning=f"It is checked again and runs once, at {moment(proposal.not_before)}; it can be cancelled before.",
         )
     return Headline(
         state="approved, about to run",
         meaning="It runs once, as soon as the target is free and only if nothing there has changed.",
     )
+
+
+def _at(starts: datetime, now: datetime) -> str:
+    return clock(starts) if starts.astimezone(UTC).date() == now.astimezone(UTC).date() else moment(starts)

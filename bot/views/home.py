@@ -9,7 +9,7 @@ from bot.ids import Button
 from bot.payloads import ScopeRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
-from bot.views.card import details_button
+from bot.views.card_buttons import details_button
 from bot.views.command_answers import mode_lines
 from bot.views.plain import exact
 from bot.views.rows import row

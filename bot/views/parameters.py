@@ -19,7 +19,7 @@ _NONE: Final = "(no parameters)"
 _ROW: Final = re.compile(r'(?P<name>[A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\]|\\.)*") = (?P<value>.+)')
 _BARE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BOX: Final = 2_800
-_CARD: Final = 4_500
+_CARD: Final = 4_000
 """Bytes of JSON that the parameters may take in a message, beside everything else that has to fit."""
 
 

@@ -13,7 +13,8 @@ from bot.ids import Button
 from bot.payloads import ButtonValue, SnoozeValue
 from bot.views import blocks, sections
 from bot.views.blocks import Block
-from bot.views.card import details_button, whole_in
+from bot.views.card import whole_in
+from bot.views.card_buttons import details_button
 from bot.views.headline import headline
 from bot.views.message import Message
 from bot.views.people import Audience, mentions, person

@@ -32,6 +32,7 @@ def _content(dossier: Dossier, now: datetime, room: Room) -> list[Block]:
             ),
             *sections.named(proposal),
             *sections.outcome(dossier, room),
+            *sections.glass(dossier, room),
             *sections.approvals(dossier, room),
         )
     ]

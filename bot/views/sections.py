@@ -5,13 +5,25 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from actions.diagnosis.models import Diagnosis
-from actions.models import ActionProposal, ActionRecord, ActionStatus, Approval, AuditEvent, Fact, Step, Via
+from actions.models import (
+    ActionProposal,
+    ActionRecord,
+    ActionStatus,
+    Approval,
+    AuditEvent,
+    Fact,
+    RefusalCode,
+    Review,
+    Step,
+    Via,
+)
 from actions.ports import Dossier
 from bot.unattended import approval_by_rule, held_back, rule_of
 from bot.views import blocks
 from bot.views.blocks import Block
 from bot.views.people import person
 from bot.views.plain import exact, line, passage
+from bot.views.refusal_modal import IN_WORDS
 from bot.views.room import Room
 from bot.views.times import age, clock, moment
 
@@ -112,7 +124,6 @@ def reasons(proposal: ActionProposal, undo_hint: str | None, room: Room) -> list
     """Why it was recommended, what should come of it and what could go wrong."""
     risks = [labelled("Risks"), listed(proposal.risks, room)] if proposal.risks else []
     undo = "none" if undo_hint is None else line(undo_hint, room.line, rest=room.rest)
-    repeated = f" · repeats action {proposal.retry_of}" if proposal.retry_of else ""
     urgency = proposal.urgency.value.replace("_", " ")
     proposer = exact(proposal.proposed_by, 80)
     return [
@@ -120,18 +131,19 @@ def reasons(proposal: ActionProposal, undo_hint: str | None, room: Room) -> list
         labelled("Expected", prose(proposal.expected_outcome, room)),
         *risks,
         labelled("Risk tier", blocks.text(f"{proposal.risk.value} · urgency: {urgency} · undo: {undo}")),
-        labelled("Proposed by", blocks.text(f"{proposer}{repeated}")),
+        labelled("Proposed by", blocks.text(proposer)),
     ]
 
 
 def approvals(dossier: Dossier, room: Room) -> list[Block]:
-    """Who said yes, when and how, at most five; which rule of the policy did, or why one left it to people."""
+    """Who said yes, when and how, as many as fit; which rule of the policy did, or why one left it to people."""
     given, needed = dossier.approvals, dossier.proposal.required_approvals
+    most = min(5, room.items + 1)
     shown = _by_rule(dossier, room) + [
         labelled(f"Approval {number} of {max(needed, len(given))}", person(one.person), blocks.text(_how(one)))
-        for number, one in enumerate(given[:5], start=1)
+        for number, one in enumerate(given[:most], start=1)
     ]
-    more = len(given) - 5
+    more = len(given) - most
     return [*shown, blocks.section(blocks.text(f"and {more} more"))] if more > 0 else shown
 
 
@@ -158,12 +170,40 @@ def outcome(dossier: Dossier, room: Room) -> list[Block]:
     detail, ended = dossier.proposal.detail, settled_by(dossier)
     said = [blocks.section(prose(detail, room))] if detail.strip() else []
     by = [labelled(*ended)] if ended else []
-    why = [labelled("Reason", prose(said_why, room)) for said_why in _explanations(dossier)]
-    return said + by + why + (_attempt(dossier.record, detail, room) if dossier.record else [])
+    return said + by + _explanations(dossier, room) + (_attempt(dossier.record, detail, room) if dossier.record else [])
 
 
-def _explanations(dossier: Dossier) -> list[str]:
-    return [str(event.data.get("reason", "")) for event in dossier.audit if event.event == "explained"]
+def _explanations(dossier: Dossier, room: Room) -> list[Block]:
+    reasons = [why for event in dossier.audit if event.event == "explained" and (why := explained(event))]
+    earlier = len(reasons) - room.items
+    more = [blocks.section(blocks.text(f"and {earlier} earlier {room.rest}"))] if earlier > 0 else []
+    return [labelled("Reason", prose(why, room)) for why in reasons[-room.items :]] + more
+
+
+def explained(event: AuditEvent) -> str:
+    """Return why somebody did not want an action: what was chosen, and what was written."""
+    code = str(event.data.get("code", ""))
+    chosen = IN_WORDS[RefusalCode(code)] if code in set(RefusalCode) else ""
+    return ". ".join(part for part in (chosen, str(event.data.get("reason", "")).strip()) if part)
+
+
+def glass(dossier: Dossier, room: Room) -> list[Block]:
+    """Who ran it past everybody else and why, and what the review of that found."""
+    review = dossier.review
+    if review is None:
+        return []
+    return [
+        labelled("The glass was broken by", person(review.opened_by), blocks.text(f" at {clock(review.opened_at)}")),
+        labelled("Why", prose(review.reason, room)),
+        _review(review, room),
+    ]
+
+
+def _review(review: Review, room: Room) -> Block:
+    if review.closed_at is None or review.closed_by is None:
+        return labelled("Review", blocks.text("open; somebody else has to look at it and close it"))
+    closed = f" at {moment(review.closed_at)}: "
+    return labelled("Review closed by", person(review.closed_by), blocks.text(closed), prose(review.comment, room))
 
 
 def settled_by(dossier: Dossier) -> tuple[str, Block] | None:

@@ -1,6 +1,7 @@
 """Points in time and durations in words. Messages stay while time goes on, so ages name the moment they refer to."""
 
 from datetime import UTC, datetime
+from math import ceil
 
 
 def clock(at: datetime) -> str:
@@ -22,6 +23,11 @@ def left(until: datetime, now: datetime) -> str:
     """Return how long it is until then, such as `13 min from 02:12:05 UTC`; `over` when it has passed."""
     seconds = (until - now).total_seconds()
     return f"{duration(seconds)} from {clock(now)}" if seconds > 0 else "over"
+
+
+def seconds_until(at: datetime, now: datetime) -> int:
+    """Return whole seconds, rounded up; 0 once it has passed."""
+    return max(ceil((at - now).total_seconds()), 0)
 
 
 def duration(seconds: float) -> str:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from bot.views.reminder import ReminderView, Snooze, reminder
 from pydantic import Field
 
 from actions.canonical import canonical_json
 from actions.diagnosis.models import Ticket, TicketStatus
-from actions.models import Actor, Checkpoint, Control, Review, SafetyMode
+from actions.models import Actor, Checkpoint, Control, SafetyMode
 from actions.reminder_schedule import About
 from actions.safety import Stopped
 from actions.validation import MAX_PARAMETERS_BYTES
@@ -28,15 +27,15 @@ from bot.views.notice import notice
 from bot.views.parameters import BLOCK_ID, read_parameters, render_parameters, shows, spelled
 from bot.views.people import Audience
 from bot.views.plain import exact, fallback, line, passage
+from bot.views.reminder import ReminderView, Snooze, reminder
 from bot.views.resolve_modal import resolve_modal
 from bot.views.result import result
 from bot.views.review_modal import review_modal
 from tests.bot.views.forms import an_action, model
-from tests.bot.views.hostile import Attacker
+from tests.bot.views.hostile import LINK, Attacker
 from tests.bot.views.samples import NOW, TOKEN, a_proposal, an_event
 from tests.bot.views.walking import buttons, message_faults, view_faults
 
-LINK: Final = "https://team.slack.example/archives/C1/p1"
 USERS: Final = ("UANN", "UBO", "U012ABCDEF")
 REF: Final = ConfirmRef(p=12, t=TOKEN, h="4f" * 32, c="C1", m="1772331125.000400")
 ROOMS: Final = (40, 300, 5_000)
@@ -45,11 +44,12 @@ ROOMS: Final = (40, 300, 5_000)
 def faults_of_card(attacker: Attacker) -> list[str]:
     view = attacker.card()
     shown = card(view)
-    faults = message_faults(shown, users=USERS)
-    if "Approve" in buttons(shown.blocks):
-        attacker.met["cards with Approve"] += 1
+    faults = message_faults(shown, users=USERS, links=(LINK,))
+    for label in {"Approve", "Break glass"} & set(buttons(shown.blocks)):
+        attacker.met[f"cards with {label}"] += 1
         exactly = shows(shown.blocks, view.dossier.proposal.parameters)
-        faults += [] if exactly else ["Approve stands under other parameters"]
+        faults += [] if exactly else [f"{label} stands under other parameters"]
+        faults += [f"{label} stands where it must not be done"] if view.refusal else []
     return faults
 
 
@@ -60,8 +60,14 @@ def faults_of_answer(attacker: Attacker) -> list[str]:
 
 
 def faults_of_details(attacker: Attacker) -> list[str]:
-    view = DetailsView(dossier=attacker.dossier(), title=attacker.text(), undo_hint=attacker.text(), now=NOW)
-    return view_faults(details(view), users=USERS)
+    view = DetailsView(
+        dossier=attacker.dossier(),
+        title=attacker.text(),
+        undo_hint=attacker.text(),
+        now=NOW,
+        follow_ups=attacker.follow_ups(),
+    )
+    return view_faults(details(view), users=USERS, links=(LINK,))
 
 
 def faults_of_result(attacker: Attacker) -> list[str]:
@@ -176,14 +182,7 @@ def _boxed(shown: Any) -> list[Any]:
 
 
 def faults_of_review(attacker: Attacker) -> list[str]:
-    review = Review(
-        proposal_id=12,
-        opened_at=NOW,
-        opened_by=attacker.choose(["slack:T1/UANN", f"cli:{attacker.text()}"]),
-        person=attacker.text(),
-        reason=attacker.text(),
-    )
-    return view_faults(review_modal(attacker.dossier(), review), users=USERS)
+    return view_faults(review_modal(attacker.dossier(), attacker.review()), users=USERS)
 
 
 def faults_of_parameter_forms(attacker: Attacker) -> list[str]:

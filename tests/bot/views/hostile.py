@@ -5,17 +5,21 @@ an `Attacker` makes them from one number, which is what a failing example shows.
 """
 
 from collections import Counter
+from datetime import timedelta
 from random import Random
 from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
+from actions.calendar import Opening
 from actions.diagnosis.models import ActionRecommendation, Alternative, Diagnosis, DiagnosisOutput, Severity
 from actions.models import (
     ActionStatus,
+    AuditEvent,
     Fact,
     FailureOutcome,
     ReasonCode,
+    Review,
     Risk,
     Step,
     SuccessOutcome,
@@ -23,11 +27,28 @@ from actions.models import (
 )
 from actions.policy import Missing
 from actions.ports import Dossier
-from bot.views.card import CardView
-from tests.bot.views.samples import NOW, TOKEN, a_diagnosis, a_dossier, a_record, an_approval, an_event, an_output
+from actions.readings import Reading
+from bot.views.card_view import CardView, FollowUp, FollowUps
+from tests.bot.views.samples import (
+    NOW,
+    TOKEN,
+    a_diagnosis,
+    a_dossier,
+    a_proposal,
+    a_reading,
+    a_record,
+    a_review,
+    an_approval,
+    an_event,
+    an_output,
+)
 
 T = TypeVar("T")
 
+LINK: Final = "https://team.slack.example/archives/C1/p1"
+EVENTS: Final = (
+    "proposed", "failed", "cancelled", "explained", "break_glass", "reviewed", "snoozed", "limited", "lift_requested"
+)  # fmt: skip
 CANARY: Final = "c4n4ry"
 """Stands in every untrusted field, so that it can be looked for wherever it must not be."""
 TEXTS: Final = "hostile texts"
@@ -168,19 +189,61 @@ class Attacker:
             "proposed_by": f"http:{self.text()}",
             "impact": self.facts(),
             "detail": self.text(),
+            "pins": self.parameters(),
+            "undo_of": self.choose([None, 9]),
+            "retry_of": self.choose([None, 9]),
+            "not_before": self.choose([None, NOW + timedelta(seconds=8), NOW + timedelta(hours=2)]),
+            "break_glass": self.choose(["", self.text()]),
+            "source_key": self.choose([f"http:{self.text()}", "edited:9", "renewed:9"]),
         }
 
     def dossier(self) -> Dossier:
         approvals = self.many((an_approval(self.choose(["ann", "slack:T1/UBO", self.text()]), via=Via.CLI),))
         steps = self.many((Step(name=self.text(), state=self.choose(["done", "unknown"]), detail=self.text()),))
         record = a_record(result=self.text(), steps=steps, evidence=self.facts())
-        event = an_event(1, self.choose(["proposed", "failed"]), f"http:{self.text()}", data={"why": self.text()})
+        event = self._event()
         return a_dossier(
             **self.proposal(),
+            replaces=self.choose([None, a_proposal(id=9, **self.proposal())]),
+            replaced_by=self.choose([None, 13]),
+            review=self.choose([None, self.review(), self.review()]),
             approvals=approvals,
             record=self.choose([None, record]),
             audit=self.choose([(), (event,) * 3, (event,) * 80]),
             diagnosis=self.choose([None, self.diagnosis()]),
+        )
+
+    def review(self) -> Review:
+        closed = {"closed_at": NOW, "closed_by": self.choose(["slack:T1/UBO", f"cli:{self.text()}"])}
+        return a_review(
+            opened_by=self.choose(["slack:T1/UANN", f"cli:{self.text()}"]),
+            person=self.text(),
+            reason=self.text(),
+            comment=self.text(),
+            **self.choose([{}, closed]),
+        )
+
+    def _event(self) -> AuditEvent:
+        data = {
+            "why": self.text(),
+            "reason": self.text(),
+            "comment": self.text(),
+            "break_glass": self.text(),
+            "code": self.choose(["wrong_cause", self.text()]),
+            "until": NOW.isoformat(),
+            "people": [self.text()],
+            "scope": self.text(),
+            "need": 2,
+        } | self.choose([{}, {"superseded_by": self.text()}])
+        return an_event(1, self.choose(EVENTS), f"http:{self.text()}", data=data)
+
+    def reading(self) -> Reading:
+        return a_reading(refusal=self.choose([None, self.text()]), drift=self.choose(["", self.text()]))
+
+    def follow_ups(self) -> FollowUps:
+        one = FollowUp(id=13, link=self.choose([None, LINK]))
+        return FollowUps(
+            replaced_by=self.choose([None, one]), undo=self.choose([None, one]), retry=self.choose([None, one])
         )
 
     def card(self) -> CardView:
@@ -191,6 +254,13 @@ class Attacker:
             approvers=self.choose([(), ("ann", "slack:T1/UBO"), ("U012ABCDEF",) * 30]),
             now=NOW,
             undo_hint=self.choose([None, self.text()]),
+            follow_ups=self.follow_ups(),
+            reading=self.choose([None, None, self.reading()]),
+            opening=self.choose([None, Opening(starts=self.choose([None, NOW + timedelta(hours=2)]), why=self.text())]),
+            abortable=self.choose([True, False]),
+            editable=self.choose([True, False]),
+            breakable=self.choose([True, False]),
+            undoable_until=self.choose([None, NOW + timedelta(hours=1)]),
             lacking=Missing(people=self.choose([0, 1, 3]), groups=self.choose([(), ("dba",), ("dba", "sre")])),
         )
 

@@ -13,6 +13,7 @@ from actions.models import (
     Approval,
     AuditEvent,
     Fact,
+    Review,
     Risk,
     Step,
     Urgency,
@@ -20,11 +21,15 @@ from actions.models import (
 )
 from actions.policy import missing
 from actions.ports import Dossier, Quorum
-from bot.views.card import CardView
+from actions.readings import Reading
+from actions.registry import Preview
+from actions.schedule import Schedule
+from bot.views.card_view import CardView
 
 NOW: Final = datetime(2026, 3, 1, 2, 12, 5, tzinfo=UTC)
 TOKEN: Final = "5e1f" * 8
 SHOWN: Final[dict[str, Json]] = {"members": ["n1", "n2", "n3"], "revision": 122}
+SCHEDULE: Final = Schedule()
 TITLE: Final = "Compact the history, then defragment each member, the leader last"
 
 
@@ -139,6 +144,21 @@ def a_record(**changes: Any) -> ActionRecord:
     return replace(record, **changes)
 
 
+def a_review(**changes: Any) -> Review:
+    review = Review(
+        proposal_id=12,
+        opened_at=NOW - timedelta(seconds=30),
+        opened_by="slack:T1/UANN",
+        person="ann",
+        reason="the shop is down",
+    )
+    return replace(review, **changes)
+
+
+def a_reading(*, refusal: str | None = None, drift: str = "") -> Reading:
+    return Reading(preview=Preview(impact=(), pins={}, refusal=refusal), read_at=NOW, drift=drift)
+
+
 def an_event(seq: int, event: str, actor: str = "agent:rules", **changes: Any) -> AuditEvent:
     line = AuditEvent(
         seq=seq,
@@ -154,9 +174,12 @@ def an_event(seq: int, event: str, actor: str = "agent:rules", **changes: Any) -
     return replace(line, **changes)
 
 
+_BESIDE: Final = ("approvals", "record", "audit", "diagnosis", "replaces", "replaced_by", "review")
+
+
 def a_dossier(**changes: Any) -> Dossier:
     """A proposal with all that belongs to it; *changes* that are fields of the proposal go there."""
-    own = {name: changes.pop(name) for name in ("approvals", "record", "audit", "diagnosis") if name in changes}
+    own = {name: changes.pop(name) for name in _BESIDE if name in changes}
     dossier = Dossier(
         proposal=a_proposal(**changes),
         approvals=(),
@@ -168,16 +191,24 @@ def a_dossier(**changes: Any) -> Dossier:
     return replace(dossier, **own)
 
 
+_OF_THE_CARD: Final = ("follow_ups", "reading", "opening", "editable", "breakable", "undoable_until")
+
+
 def a_card(*, button_token: str | None = TOKEN, approvers: tuple[str, ...] = ("ann", "bo"), **changes: Any) -> CardView:
     undo_hint, needs = changes.pop("undo_hint", None), changes.pop("needs", ())
+    own = {name: changes.pop(name) for name in _OF_THE_CARD if name in changes}
     dossier = a_dossier(**changes)
+    proposal = dossier.proposal
     quorum = Quorum(people=dossier.proposal.required_approvals, needs=frozenset(needs))
-    return CardView(
+    view = CardView(
         dossier=dossier,
         title=TITLE,
         button_token=button_token,
         approvers=approvers,
         now=NOW,
         undo_hint=undo_hint,
-        lacking=missing(dossier.proposal, quorum, dossier.approvals),
+        lacking=missing(proposal, quorum, dossier.approvals),
+        opening=SCHEDULE.opening(proposal, NOW),
+        abortable=SCHEDULE.is_abortable(proposal, NOW),
     )
+    return replace(view, **own)

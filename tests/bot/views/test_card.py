@@ -49,17 +49,17 @@ CASES: Final = {
     "validated": Stands(
         given={"status": ActionStatus.VALIDATED},
         says=("Critical · Action 12: needs approval\n", "One person must approve: ann, bo", "13 min from 02:12:05 UTC"),
-        buttons=("Approve", "Cancel", "Details"),
+        buttons=("Approve", "Cancel", "Preview", "Details"),
     ),
     "validated, two needed": Stands(
         given={"status": ActionStatus.VALIDATED, "required_approvals": 2},
         says=("needs 2 approvals", "2 people must approve: ann, bo"),
-        buttons=("Approve", "Cancel", "Details"),
+        buttons=("Approve", "Cancel", "Preview", "Details"),
     ),
     "half approved": Stands(
         given={"status": ActionStatus.VALIDATED, "required_approvals": 2, **APPROVED},
         says=("1 of 2 approvals", "Approval 1 of 2: ann at 02:11:35 UTC, in Slack", "One more person must approve: bo"),
-        buttons=("Approve", "Cancel", "Details"),
+        buttons=("Approve", "Cancel", "Preview", "Details"),
     ),
     "approved": Stands(
         given={"status": ActionStatus.APPROVED, "approval_expires_at": NOW + timedelta(minutes=5), **APPROVED},
@@ -69,7 +69,7 @@ CASES: Final = {
     "approved for later": Stands(
         given={"status": ActionStatus.APPROVED, "not_before": NOW + timedelta(minutes=8), **APPROVED},
         says=("approved, runs at 02:20:05 UTC", "at 2026-03-01 02:20:05 UTC"),
-        buttons=("Cancel", "Details"),
+        buttons=("Cancel", "Preview", "Details"),
     ),
     "executing": Stands(
         given={"status": ActionStatus.EXECUTING, **APPROVED, "record": a_record(finished_at=None, result="")},
@@ -89,10 +89,10 @@ CASES: Final = {
             "Do not repeat it by hand",
             "The connection was lost.",
             "defragment n1: outcome unknown. no answer",
-            "operator actions resolve 12",
+            "press Say what happened, or operator actions resolve 12",
             "What was sent: etcd.free_space",
         ),
-        buttons=("Details",),
+        buttons=("Say what happened", "Details"),
     ),
     "completed, confirmed": Stands(
         given={"status": ActionStatus.COMPLETED, "outcome": SuccessOutcome.CONFIRMED, **RAN},
@@ -121,6 +121,7 @@ CASES: Final = {
     "failed, no effect": Stands(
         given={"status": ActionStatus.FAILED, "outcome": FailureOutcome.NO_EFFECT, **RAN},
         says=("failed, nothing was changed", "Trying again is a new proposal", "What was tried:"),
+        buttons=("Try again",),
     ),
     "failed, partial": Stands(
         given={"status": ActionStatus.FAILED, "outcome": FailureOutcome.PARTIAL, **RAN},
@@ -198,7 +199,7 @@ def test_no_two_states_share_a_headline() -> None:
 
 @pytest.mark.parametrize("status", ActionStatus)
 def test_a_finished_card_has_nothing_to_press(status: ActionStatus) -> None:
-    assert bool(buttons(card(a_card(status=status)).blocks)) is not is_final(status)
+    assert bool(buttons(card(a_card(status=status, editable=True, breakable=True)).blocks)) is not is_final(status)
 
 
 def test_the_order_is_what_is_wrong_then_what_would_run_then_why_then_who() -> None:
@@ -224,16 +225,17 @@ def test_the_buttons_carry_what_was_shown_and_nothing_else() -> None:
     assert button(blocks, "Details")["value"] == '{"p":12}'
 
 
-@pytest.mark.parametrize(("risk", "asks"), [(Risk.LOW, False), (Risk.MEDIUM, True), (Risk.HIGH, True)])
-def test_approving_asks_again_from_medium_risk_up(risk: Risk, asks: bool) -> None:
-    approve = button(card(a_card(risk=risk)).blocks, "Approve")
+def test_low_risk_is_approved_at_once_medium_after_a_question_and_high_with_the_name_of_the_target() -> None:
+    low, medium, high = (button(card(a_card(risk=risk)).blocks, "Approve") for risk in Risk)
 
-    assert ("confirm" in approve) is asks
-    if asks:
-        question = approve["confirm"]
-        assert question["title"]["text"] == "Approve etcd.free_space?"
-        assert f"Risk: {risk.value}. It runs at once, and once only. On etcd / cluster" in question["text"]["text"]
-        assert '"revision": 122' in question["text"]["text"]
+    assert "confirm" not in low
+    question = medium["confirm"]
+    assert question["title"]["text"] == "Approve etcd.free_space?"
+    assert "Risk: medium. It runs at once, and once only. On etcd / cluster" in question["text"]["text"]
+    assert '"revision": 122' in question["text"]["text"]
+    assert (low["action_id"], medium["action_id"]) == (Button.APPROVE, Button.APPROVE)
+    assert (high["action_id"], "confirm" in high) == (Button.CONFIRM, False)
+    assert high["value"] == medium["value"]
 
 
 def test_the_question_says_when_more_people_are_needed_or_it_runs_later() -> None:
@@ -241,7 +243,7 @@ def test_the_question_says_when_more_people_are_needed_or_it_runs_later() -> Non
     later = button(card(a_card(not_before=NOW + timedelta(hours=1))).blocks, "Approve")
 
     assert "It runs once one more person approved it." in halved["confirm"]["text"]["text"]
-    assert "It runs once, at 2026-03-01 03:12:05 UTC." in later["confirm"]["text"]["text"]
+    assert "It runs at 2026-03-01 03:12:05 UTC, and once only." in later["confirm"]["text"]["text"]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,11 @@ def test_what_cannot_be_shown_whole_cannot_be_approved_here_and_the_card_says_ho
 
 
 def test_what_cannot_be_approved_here_can_still_be_cancelled_here() -> None:
-    assert buttons(card(a_card(parameters={"note": "x" * 6_000})).blocks) == ["Cancel", "Details"]
+    assert buttons(card(a_card(parameters={"note": "x" * 6_000}, breakable=True)).blocks) == [
+        "Cancel",
+        "Preview",
+        "Details",
+    ]
 
 
 def test_a_card_whose_time_is_up_cannot_be_approved() -> None:
@@ -366,7 +372,7 @@ def test_undo_and_repetition_are_said_before_the_decision() -> None:
     shown = card(a_card(undo_hint="etcd.move_leader(to=n2)", retry_of=9))
 
     assert "undo: etcd.move_leader(to=n2)" in shown.text
-    assert "repeats action 9" in shown.text
+    assert "Tries action 9 again." in shown.text
     assert "undo: none" in card(a_card()).text
 
 
