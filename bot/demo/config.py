@@ -61,6 +61,7 @@ stop_within = 5.0
 {_people(workspace)}
 [approvers]
 approve = {json.dumps(PEOPLE)}
+break_glass = {json.dumps(PEOPLE[:1])}
 
 [agent]
 interval = "2s"
