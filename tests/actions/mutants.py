@@ -123,6 +123,20 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         '        drift = ""\n',
         "tests/actions/test_run.py::TestAtMostOnce::test_what_has_moved_since_the_decision_does_not_run[memory]",
     ),
+    "a claim that trusts old readings of a real cluster": Mutant(
+        "actions.successors",
+        "        drift = drift_of(proposal.pins, now_there.pins)\n",
+        '        drift = ""\n',
+        "tests/subjects/test_real_drift.py::TestBetweenClickAndClaim::"
+        "test_what_moves_after_the_approval_is_not_moved_back",
+    ),
+    "a click that trusts old readings of a real cluster": Mutant(
+        "actions.decisions",
+        "self.successors.renew(tx, proposal, reading.drift, ask.by, ask.at) if reading.drift else None",
+        "None",
+        "tests/subjects/test_real_drift.py::TestBeforeTheClick::"
+        "test_a_click_on_what_has_moved_asks_nothing_of_etcd_and_leads_to_a_new_card",
+    ),
     "an answer that comes too late": Mutant(
         "actions.attempt",
         "        if current is None or not mine:\n",
