@@ -262,7 +262,7 @@ class Attempts:
         return None
 
     def _unchecked(self, tx: Transaction, proposal: ActionProposal, ready: Readiness) -> OperatorError | None:
-        for approval in tx.approvals(proposal.id):
+        for approval, _ in self._counted(tx, proposal):
             standing = ready.standings.get(approval.actor, UNHEARD_OF)
             if not standing.known:
                 return NotReadyError(
@@ -297,8 +297,12 @@ class Attempts:
         if not proposal.break_glass:
             return [(approval, Verb.APPROVE) for approval in approvals]
         review = tx.review(proposal.id)
-        # Whoever broke the glass answers for it alone.
-        return [(one, Verb.BREAK_GLASS) for one in approvals if review is not None and one.person == review.person]
+        if review is None:
+            return []
+        # Whoever broke the glass answers for it alone, by the identity that did: another may have approved it before.
+        by = Actor.parse(review.opened_by)
+        answering = (one for one in approvals if one.person == review.person)
+        return [(replace(one, actor=review.opened_by, via=Via(by.kind.value)), Verb.BREAK_GLASS) for one in answering]
 
     def _claimed(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> Claim | OperatorError:
         fence = proposal.fence + 1

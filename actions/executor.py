@@ -536,8 +536,10 @@ class ActionExecutor:
             return _refused(f"a fault in this program keeps it from being checked ({type(error).__name__})")
 
     async def _standings(self, proposal_id: int) -> Mapping[str, Standing]:
-        approvals = await self._store.read(lambda reader: reader.approvals(proposal_id))
-        actors = sorted({approval.actor for approval in approvals})
+        approvals, review = await self._store.read(
+            lambda reader: (reader.approvals(proposal_id), reader.review(proposal_id))
+        )
+        actors = sorted({approval.actor for approval in approvals} | ({review.opened_by} if review else set()))
         found = await asyncio.gather(*(self._directory.standing(Actor.parse(actor)) for actor in actors))
         return dict(zip(actors, found, strict=True))
 

@@ -1,16 +1,34 @@
-"""An action as JSON, with the same fields on the command line and over HTTP. Pure."""
+"""An action as JSON, with the same fields on the command line and over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from actions.canonical import Json
-from actions.models import ActionRecord, Approval, AuditEvent, Fact
-from actions.ports import Dossier
-from bot.unattended import approval_by_rule
+from actions.decisions import still_missing
+from actions.lifecycle import PROPOSED, VALIDATED
+from actions.models import ActionProposal, ActionRecord, Approval, AuditEvent, Fact, Review
+from actions.policy import Missing
+from actions.ports import Dossier, Policy, Reader
+from bot.changes import Change, changes
+from bot.unattended import approval_by_rule, rule_of
 
 
-def action_json(dossier: Dossier) -> dict[str, Json]:
-    """Return everything about an action except its secrets. Times are ISO 8601 in UTC."""
+def stored_action(reader: Reader, policy: Policy, proposal_id: int) -> dict[str, Json] | None:
+    """Return everything about a stored action except its secrets, or None if there is none."""
+    dossier = reader.dossier(proposal_id)
+    return None if dossier is None else action_json(dossier, still_missing(reader, policy, dossier.proposal))
+
+
+def stored_actions(reader: Reader, policy: Policy, page: Iterable[ActionProposal]) -> list[dict[str, Json]]:
+    """Return everything about these actions except their secrets."""
+    return [action for one in page if (action := stored_action(reader, policy, one.id)) is not None]
+
+
+def action_json(dossier: Dossier, lacking: Missing) -> dict[str, Json]:
+    """Return everything about an action except its secrets. Times are ISO 8601 in UTC.
+
+    *lacking* is what it still needs of people; that is told while people can decide.
+    """
     proposal = dossier.proposal
     return {
         "id": proposal.id,
@@ -28,9 +46,22 @@ def action_json(dossier: Dossier) -> dict[str, Json]:
         "reason_code": proposal.reason_code.value if proposal.reason_code else None,
         "required_approvals": proposal.required_approvals,
         "approvals": [*_by_rule(dossier), *(_approval(approval) for approval in dossier.approvals)],
+        "approved_by_rule": rule_of(by_rule) if (by_rule := approval_by_rule(dossier)) else None,
+        "missing": _missing(lacking) if proposal.status in {PROPOSED, VALIDATED} else None,
         "proposed_by": proposal.proposed_by,
         "proposed_at": _time(proposal.proposed_at),
         "expires_at": _time(proposal.expires_at),
+        "approval_expires_at": _time(proposal.approval_expires_at),
+        "not_before": _time(proposal.not_before),
+        "detail": proposal.detail,
+        "impact": [_fact(fact) for fact in proposal.impact],
+        "supersedes": proposal.supersedes,
+        "replaced_by": dossier.replaced_by,
+        "changes": [_change(change) for change in changes(dossier)],
+        "retry_of": proposal.retry_of,
+        "undo_of": proposal.undo_of,
+        "break_glass": proposal.break_glass or None,
+        "review": review_json(dossier.review) if dossier.review else None,
         "record": _record(dossier.record) if dossier.record else None,
         "audit": [audit_json(event) for event in dossier.audit],
     }
@@ -49,6 +80,27 @@ def audit_json(event: AuditEvent) -> dict[str, Json]:
         "prev": event.prev,
         "hash": event.hash,
     }
+
+
+def review_json(review: Review) -> dict[str, Json]:
+    """Return what remains to be looked at after break-glass, or who did; `closed_at` is null while nobody has."""
+    return {
+        "opened_at": _time(review.opened_at),
+        "opened_by": review.opened_by,
+        "person": review.person,
+        "reason": review.reason,
+        "closed_at": _time(review.closed_at),
+        "closed_by": review.closed_by,
+        "comment": review.comment,
+    }
+
+
+def _missing(lacking: Missing) -> Mapping[str, Json]:
+    return {"people": lacking.people, "groups": lacking.groups}
+
+
+def _change(change: Change) -> Mapping[str, Json]:
+    return {"aspect": change.aspect.value, "name": change.name, "old": change.old, "new": change.new}
 
 
 def _approval(approval: Approval) -> Mapping[str, Json]:
@@ -73,7 +125,7 @@ def _record(record: ActionRecord) -> Mapping[str, Json]:
     return {
         "owner": record.owner,
         "started_at": _time(record.started_at),
-        "finished_at": _time(record.finished_at) if record.finished_at else None,
+        "finished_at": _time(record.finished_at),
         "steps": [{"name": step.name, "state": step.state, "detail": step.detail} for step in record.steps],
         "result": record.result,
         "evidence": [_fact(fact) for fact in record.evidence],
@@ -84,5 +136,5 @@ def _fact(fact: Fact) -> Mapping[str, Json]:
     return {"label": fact.label, "value": fact.value}
 
 
-def _time(at: datetime) -> str:
-    return at.isoformat()
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from actions.agent.intake import Receipt, Submission
 from actions.errors import UnknownProposalError
-from actions.models import ActionStatus, Via
-from actions.ports import Clock, Dossier, Reader, Store
-from bot.action_json import action_json
+from actions.models import ActionProposal, ActionStatus, Via
+from actions.ports import Clock, Policy, Reader, Store
+from bot.action_json import stored_action, stored_actions
 from bot.ingest import read_body, receipt_json, require_key, submission
 from bot.request_guards import answer, is_number, number, read_capped, require_json, require_token
 from bot.settings import Settings
@@ -76,22 +76,18 @@ def _too_many(what: str, wait: float) -> HTTPException:
 class Actions:
     """`GET /api/v1/actions` and `GET /api/v1/actions/ID`."""
 
-    def __init__(self, *, settings: Settings, store: Store) -> None:
+    def __init__(self, *, settings: Settings, store: Store, policy: Policy) -> None:
         self._settings = settings
         self._store = store
+        self._policy = policy
 
     async def list(self, request: Request) -> Response:
         """Return the newest first; `before` pages on."""
         require_token(request, self._settings)
         page = Page(request.query_params)
-        found = await self._store.read(page.read)
+        found = await self._store.read(lambda reader: stored_actions(reader, self._policy, page.read(reader)))
         more = len(found) == page.limit
-        return answer(
-            {
-                "actions": [action_json(dossier) for dossier in found],
-                "next_before": found[-1].proposal.id if more else None,
-            }
-        )
+        return answer({"actions": found, "next_before": found[-1]["id"] if more else None})
 
     async def show(self, request: Request) -> Response:
         """Return one action."""
@@ -99,10 +95,10 @@ class Actions:
         word = request.path_params["proposal_id"]
         if not is_number(word):
             raise HTTPException(404, "The id of an action is a number. GET /api/v1/actions lists them.")
-        dossier = await self._store.read(lambda reader: reader.dossier(int(word)))
-        if dossier is None:
+        found = await self._store.read(lambda reader: stored_action(reader, self._policy, int(word)))
+        if found is None:
             raise UnknownProposalError(int(word))
-        return answer(action_json(dossier))
+        return answer(found)
 
 
 class Page:
@@ -117,10 +113,9 @@ class Page:
         self.before = number(query, "before", 1, 2**53) if "before" in query else None
         self.limit = number(query, "limit", 1, MAX_PAGE) if "limit" in query else 50
 
-    def read(self, reader: Reader) -> list[Dossier]:
-        """Return the page, read at one moment."""
-        found = reader.proposals(statuses=self.statuses, subject=self.subject, before_id=self.before, limit=self.limit)
-        return [dossier for one in found if (dossier := reader.dossier(one.id)) is not None]
+    def read(self, reader: Reader) -> list[ActionProposal]:
+        """Return the page."""
+        return reader.proposals(statuses=self.statuses, subject=self.subject, before_id=self.before, limit=self.limit)
 
 
 def _status(word: str) -> ActionStatus:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from actions.canonical import Json
@@ -80,22 +80,24 @@ def _read(field: ParameterField, entry: Entry, entered: Entered) -> JsonOrAbsent
         case Entry.TEXT:
             return entered.text
         case Entry.LINES:
-            return _lines(entered.text, field.accepts.item)
+            return items_in(entered.text.splitlines(), field.accepts.item)
         case Entry.NUMBER:
-            return _number(entered.text, field.accepts)
+            return number_in(entered.text, field.accepts)
         case Entry.CHOICE:
-            return _json(entered.choice or "")
+            return json_in(entered.choice or "")
         case Entry.JSON:
-            return _json(entered.text)
+            return json_in(entered.text)
 
 
-def _lines(text: str, item: Accepted | None) -> list[Json]:
-    lines = [stripped for one in text.splitlines() if (stripped := one.strip())]
+def items_in(texts: Iterable[str], item: Accepted | None) -> list[Json]:
+    """Return a list of texts or numbers, one of each text that is not blank. Raises `ValueError`."""
+    found = [stripped for one in texts if (stripped := one.strip())]
     numbers = item is not None and item.kind in {Kind.WHOLE, Kind.DECIMAL}
-    return [_number(one, item) if numbers and item else one for one in lines]
+    return [number_in(one, item) if numbers and item else one for one in found]
 
 
-def _number(text: str, accepts: Accepted) -> int | float:
+def number_in(text: str, accepts: Accepted) -> int | float:
+    """Return the number that somebody wrote. Raises `ValueError`."""
     if accepts.kind is Kind.WHOLE:
         if not _WHOLE.fullmatch(text):
             raise ValueError(f"{text!r} is not a whole number")
@@ -105,7 +107,8 @@ def _number(text: str, accepts: Accepted) -> int | float:
     return float(text)
 
 
-def _json(text: str) -> Json:
+def json_in(text: str) -> Json:
+    """Return the value that somebody wrote as JSON. Raises `ValueError`."""
     try:
         return read_json(text.encode())
     except BadRequestError as error:

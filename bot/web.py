@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from actions.errors import OperatorError
-from actions.ports import Clock, KillFiles, Store
+from actions.ports import Clock, KillFiles, Policy, Store
 from bot.api import Actions, Diagnoses, Taker
 from bot.kill_switch_api import KillSwitch, Switch
 from bot.problem_documents import problem, problem_of
@@ -40,6 +40,11 @@ class Backend(Protocol):
     @property
     def intake(self) -> Taker:
         """Where diagnoses are handed in."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """Who may do what, and who must."""
         ...
 
     @property
@@ -74,7 +79,7 @@ def build_web(
         routes: more routes, answered under the same rules.
     """
     diagnoses = Diagnoses(settings=parts.settings, intake=parts.intake, clock=parts.clock)
-    actions = Actions(settings=parts.settings, store=parts.store)
+    actions = Actions(settings=parts.settings, store=parts.store, policy=parts.policy)
     kill_switch = KillSwitch(settings=parts.settings, safety=parts.safety)
     readiness = Readiness(store=parts.store, kill_files=parts.kill_files, ready=ready)
     app = Starlette(

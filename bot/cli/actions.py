@@ -1,6 +1,6 @@
 """`operator actions …`. Each command imports what it does when it runs, so that help stays quick."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,7 +10,31 @@ from bot.cli.running import done, finish
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
-_REFUSED = "0 done · 1 refused: nothing was changed · 2 usage or configuration · 3 cannot reach"
+_REFUSED: Final = "0 done · 1 refused: nothing was changed · 2 usage or configuration · 3 cannot reach"
+_FOLLOWED: Final = (
+    "0 proposed, and can be decided · 1 refused: nothing was changed; or it must not be done now · 2 usage or "
+    "configuration · 3 cannot reach; what was proposed stays so until its target answers"
+)
+_RUN: Final = (
+    "1 refused, failed, cancelled or expired · 2 usage or configuration · 3 cannot reach, or the outcome is not known "
+    "yet"
+)
+_Code = Annotated[
+    str | None,
+    typer.Option("--code", help="What was wrong: wrong_target, wrong_cause, too_risky, already_done or other."),
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A parameter and its value; may be given several times. A list is a,b or JSON.",
+    ),
+]
+_Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="TARGET", help="The name of the target, where nobody can be asked to type it."),
+]
 
 
 @app.callback(
@@ -68,41 +92,172 @@ def show(proposal_id: ProposalId, as_json: AsJson = False) -> None:
 
 @app.command(
     help=guide(
-        "Approve an action and see what comes of it. Shows it first; from medium risk up it asks, on a terminal; "
-        "--json does neither. If no `operator run` is alive, this command runs the action itself; else it waits for "
-        "it, at most a minute.",
+        "Read the target anew. Shows its numbers beside those of the card, what has changed, and whether it may be "
+        "done now.",
+        "operator actions preview 12",
+        "operator actions preview 12 --json",
+        exits="0 it is as it was · 1 it has changed, or must not be done now, or there is nothing to decide · 2 usage "
+        "or configuration · 3 cannot reach the target or the database",
+    )
+)
+def preview(proposal_id: ProposalId, as_json: AsJson = False) -> None:
+    """Read the target anew."""
+    from bot.cli.preview import preview as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Approve an action and see what comes of it. Shows it first; at medium risk it asks, on a terminal. At high "
+        "risk (where [approval.high] cli allows it) you type the name of the target, or give it with --confirm; then "
+        "everybody has ten seconds to abort it, you with Ctrl-C. If no `operator run` is alive, this command runs the "
+        "action itself; else it waits for it, at most a minute. What may only start later is not waited for.",
         "operator actions approve 12",
         "operator actions approve 12 --yes --json",
-        exits="0 it completed, or your approval counts and more people are needed · 1 refused, failed, cancelled or "
-        "expired · 2 usage or configuration · 3 cannot reach, or the outcome is not known yet",
+        "operator actions approve 12 --confirm etcd-1",
+        exits=f"0 it completed, or starts later, or your approval counts and more people are needed · {_RUN}",
     )
 )
 def approve(
     proposal_id: ProposalId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    confirm: _Confirm = None,
     as_json: AsJson = False,
 ) -> None:
     """Approve an action and see what comes of it."""
     from bot.cli.approve import agreed  # noqa: PLC0415 - imported when it runs
     from bot.cli.approve import approve as work  # noqa: PLC0415 - imported when it runs
 
-    if not as_json and not agreed(proposal_id, ask=not yes):
+    if not agreed(proposal_id, yes=yes, confirm=confirm, as_json=as_json):
         raise typer.Exit(1)
     finish(work(proposal_id, as_json=as_json))
 
 
 @app.command(
+    "break-glass",
     help=guide(
-        "Cancel an action that has not begun. Possible in every mode.",
-        "operator actions cancel 12 the member is back by itself",
+        "Run an action now, on your word alone. No second person, no freeze and no maintenance window is waited for; "
+        "everybody is told who did it and why, and a review stays open until somebody else closes it. You type the "
+        "name of the target, or give it with --confirm. The kill switch and observe mode still hold.",
+        'operator actions break-glass 12 --reason "writes stopped, nobody else awake"',
+        'operator actions break-glass 12 --reason "writes stopped" --confirm etcd-1 --json',
+        exits=f"0 it completed · {_RUN}",
+    ),
+)
+def break_glass(
+    proposal_id: ProposalId,
+    reason: Annotated[str, typer.Option("--reason", help="Why it cannot wait; everybody in the channel reads it.")],
+    confirm: _Confirm = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run an action past everybody else."""
+    from bot.cli.approve import break_glass as work  # noqa: PLC0415 - imported when it runs
+    from bot.cli.approve import glass_is_to_be_broken  # noqa: PLC0415 - imported when it runs
+
+    if not glass_is_to_be_broken(proposal_id, confirm=confirm, as_json=as_json):
+        raise typer.Exit(1)
+    finish(work(proposal_id, reason=reason, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Stop an action of high risk in its last seconds. Everybody may. Before that: operator actions cancel.",
+        "operator actions abort 12",
         exits=_REFUSED,
     )
 )
-def cancel(proposal_id: ProposalId, words: Words = None, reason: Reason = "", as_json: AsJson = False) -> None:
+def abort(proposal_id: ProposalId, as_json: AsJson = False) -> None:
+    """Stop an action of high risk in its last seconds."""
+    from bot.cli.decide import abort as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Change the parameters of an action that waits. The changed one takes its place, and is your proposal: "
+        "somebody else has to approve it.",
+        "operator actions edit 12 --set member=etcd-2",
+        """operator actions edit 12 --set members='["etcd-1", "etcd-2"]' --set revision=122""",
+        exits=_FOLLOWED,
+    )
+)
+def edit(proposal_id: ProposalId, given: _Set = None, as_json: AsJson = False) -> None:
+    """Change the parameters of an action that waits."""
+    from bot.cli.follow import edit as work  # noqa: PLC0415 - imported when it runs
+
+    if not given:
+        raise typer.BadParameter("say what to change: --set name=value", param_hint="--set")
+    finish(work(proposal_id, given=given, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Propose again what failed without any effect. With other parameters it is your proposal, and somebody else "
+        "has to approve it.",
+        "operator actions retry 12",
+        "operator actions retry 12 --set revision=130",
+        exits=_FOLLOWED,
+    )
+)
+def retry(proposal_id: ProposalId, given: _Set = None, as_json: AsJson = False) -> None:
+    """Propose again what failed without any effect."""
+    from bot.cli.follow import retry as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, given=given or (), as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Propose what takes a completed action back. It is approved like any other; possible for an hour.",
+        "operator actions undo 12",
+        exits=_FOLLOWED,
+    )
+)
+def undo(proposal_id: ProposalId, as_json: AsJson = False) -> None:
+    """Propose what takes a completed action back."""
+    from bot.cli.follow import undo as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Cancel an action that has not begun. Possible in every mode. Say what was wrong with it, and the next "
+        "diagnosis of the same fault says so.",
+        "operator actions cancel 12 the member is back by itself",
+        "operator actions cancel 12 --code wrong_cause the disk is full, not the network",
+        exits=_REFUSED,
+    )
+)
+def cancel(
+    proposal_id: ProposalId,
+    words: Words = None,
+    reason: Reason = "",
+    code: _Code = None,
+    as_json: AsJson = False,
+) -> None:
     """Cancel an action that has not begun."""
     from bot.cli.decide import cancel as work  # noqa: PLC0415 - imported when it runs
 
-    finish(work(proposal_id, reason=reason_of(words, reason), as_json=as_json))
+    finish(work(proposal_id, reason=reason_of(words, reason), code=code, as_json=as_json))
+
+
+@app.command(
+    help=guide(
+        "Say afterwards why an action was cancelled. The next diagnosis of the same fault says so.",
+        'operator actions explain 12 --code wrong_cause --reason "the disk is full, not the network"',
+        exits=_REFUSED,
+    )
+)
+def explain(
+    proposal_id: ProposalId, words: Words = None, reason: Reason = "", code: _Code = None, as_json: AsJson = False
+) -> None:
+    """Say afterwards why an action was cancelled."""
+    from bot.cli.decide import explain as work  # noqa: PLC0415 - imported when it runs
+
+    finish(work(proposal_id, reason=reason_of(words, reason), code=code, as_json=as_json))
 
 
 @app.command(
@@ -127,7 +282,7 @@ def snooze(
     help=guide(
         "Settle an unknown outcome. Look at the system yourself first; your word stands in the audit log.",
         'operator actions resolve 12 --happened --reason "etcdctl shows the alarm is gone"',
-        'operator actions resolve 12 --did-not-happen --reason "the member list is unchanged"',
+        'operator actions resolve 12 --did-not-happen --reason "the member list is unchanged" --evidence "etcdctl …"',
         exits=_REFUSED,
     )
 )
@@ -135,12 +290,13 @@ def resolve(
     proposal_id: ProposalId,
     happened: Annotated[bool, typer.Option("--happened/--did-not-happen", help="What you saw.")],
     reason: Annotated[str, typer.Option("--reason", help="How you know.")],
+    evidence: Annotated[str, typer.Option("--evidence", help="What you looked at: a command and what it said.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Say what became of an action whose outcome is unknown."""
     from bot.cli.decide import resolve as work  # noqa: PLC0415 - imported when it runs
 
-    finish(work(proposal_id, happened=happened, reason=reason, as_json=as_json))
+    finish(work(proposal_id, happened=happened, reason=reason, evidence=evidence, as_json=as_json))
 
 
 @app.command(

@@ -1,45 +1,44 @@
-"""`operator actions approve`: decide, then run it here or wait for whoever runs it."""
+"""`operator actions approve` and `break-glass`: decide, then run it here or wait for whoever runs it."""
 
 import asyncio
 import os
-import sys
-from typing import Final
+from collections.abc import Awaitable
 
-import typer
-
-from actions.errors import AlreadyDecidedError, NotReadyError, TargetUnavailableError
-from actions.lifecycle import TERMINAL
-from actions.models import ActionProposal, ActionStatus, Actor, ActorKind, Risk
-from actions.ports import Dossier
-from bot.action_json import action_json
+from actions.errors import StaleError
+from actions.lifecycle import BREAK_GLASS
+from actions.models import ActionProposal, ActionStatus, Verb, Via
+from bot.cli.action_text import print_plan
 from bot.cli.caller import caller
-from bot.cli.look import dossier_of, print_plan
-from bot.cli.output import clean, note, print_json, say
-from bot.housekeeping import RUN_LEASE
-from bot.reach import reading
+from bot.cli.consent import approval_is_meant, can_ask, target_is_meant
+from bot.cli.look import dossier_of
+from bot.cli.outcome import bring_about, nobody_runs
+from bot.cli.output import note
+from bot.local_directory import MEMBER
+from bot.reach import build_policy, reading
 from bot.settings import load
 from bot.system import SystemClock
-from bot.views.headline import headline
 from bot.wiring import Parts, opened
 
-LOOK: Final = 0.2
-PATIENCE: Final = 60.0
-REMARK: Final = 5.0
-_ENDED: Final = TERMINAL | {ActionStatus.UNKNOWN}
+
+def agreed(proposal_id: int, *, yes: bool, confirm: str | None, as_json: bool) -> bool:
+    """Print what would be done and why, unless it is for a program, and return whether an approval is meant."""
+    proposal, allowed = asyncio.run(_shown(proposal_id, Verb.APPROVE, as_json=as_json))
+    if proposal.status is not ActionStatus.VALIDATED or not allowed:
+        return True  # it is refused in any case, and the refusal is written down
+    return approval_is_meant(proposal, confirm=confirm, ask=can_ask(yes=yes, as_json=as_json))
 
 
-def agreed(proposal_id: int, *, ask: bool) -> bool:
-    """Print what would be done and why; from medium risk up, and if a person is there, ask. No is the default."""
-    dossier = asyncio.run(_read(proposal_id))
-    print_plan(dossier, SystemClock().now())
-    proposal = dossier.proposal
-    decided = proposal.risk is Risk.LOW or proposal.status is not ActionStatus.VALIDATED
-    if decided or not ask or not sys.stdin.isatty():
-        return True
-    if typer.confirm(f"Approve action {proposal.id}, {proposal.risk.value} risk?", err=True):
-        return True
-    note(f"not approved; action {proposal_id} is as it was")
-    return False
+def glass_is_to_be_broken(proposal_id: int, *, confirm: str | None, as_json: bool) -> bool:
+    """Print what would be done and why, unless it is for a program, and return whether it is meant."""
+    proposal, allowed = asyncio.run(_shown(proposal_id, Verb.BREAK_GLASS, as_json=as_json))
+    if proposal.status not in BREAK_GLASS.sources or not allowed:
+        return True  # as above
+    if not as_json:
+        note(
+            "it runs now, on your word alone, through freezes too; everybody is told, and a review stays open until a "
+            "second person closes it. It does not pass the kill switch, and not observe mode"
+        )
+    return target_is_meant(proposal, "break the glass for", confirm=confirm, ask=can_ask(yes=False, as_json=as_json))
 
 
 async def approve(proposal_id: int, *, as_json: bool) -> int:
@@ -51,88 +50,42 @@ async def approve(proposal_id: int, *, as_json: bool) -> int:
 async def approve_in(parts: Parts, proposal_id: int, *, as_json: bool) -> int:
     """Approve among these parts, and see what comes of it."""
     dossier = await dossier_of(parts.store, proposal_id)
-    alone = await _nobody_runs(parts)
+    alone = await nobody_runs(parts)
     if not (alone and dossier.proposal.status is ActionStatus.APPROVED):
-        await parts.executor.approve_proposal(proposal_id, by=caller(os.environ))
-    return await _bring_about(parts, proposal_id, alone=alone, as_json=as_json)
+        await _decided(parts.executor.approve_proposal(proposal_id, by=caller(os.environ)))
+    return await bring_about(parts, proposal_id, alone=alone, as_json=as_json)
 
 
-async def _read(proposal_id: int) -> Dossier:
-    async with reading(load()) as store:
-        return await dossier_of(store, proposal_id)
+async def break_glass(proposal_id: int, *, reason: str, as_json: bool) -> int:
+    """Run it past everybody else, and see what comes of it."""
+    async with opened(load()) as parts:
+        return await break_glass_in(parts, proposal_id, reason=reason, as_json=as_json)
 
 
-async def _nobody_runs(parts: Parts) -> bool:
-    now = parts.clock.now()
-    return await parts.store.read(lambda reader: reader.lease_holder(RUN_LEASE, now)) is None
+async def break_glass_in(parts: Parts, proposal_id: int, *, reason: str, as_json: bool) -> int:
+    """Run it past everybody else among these parts, and see what comes of it."""
+    await _decided(parts.executor.break_glass(proposal_id, by=caller(os.environ), reason=reason))
+    code = await bring_about(parts, proposal_id, alone=await nobody_runs(parts), as_json=as_json)
+    if (await dossier_of(parts.store, proposal_id)).review is not None:
+        note(f"a review is open: somebody else looks at it, and runs operator reviews close {proposal_id} --comment …")
+    return code
 
 
-async def _bring_about(parts: Parts, proposal_id: int, *, alone: bool, as_json: bool) -> int:
-    dossier = await dossier_of(parts.store, proposal_id)
-    if dossier.proposal.status is ActionStatus.APPROVED:
-        if alone and _from_slack(dossier):
-            raise TargetUnavailableError(
-                f"Action {proposal_id} is approved, but not all of its approvals can be checked from here: some came "
-                "from Slack, and no `operator run` is alive. Start it; it runs the action if there is time left."
-            )
-        if alone:
-            await _execute(parts, proposal_id)
-        dossier = await _wait(parts, proposal_id)
-    return _result(parts, dossier, as_json=as_json)
+async def _shown(proposal_id: int, verb: Verb, *, as_json: bool) -> tuple[ActionProposal, bool]:
+    settings = load()
+    async with reading(settings) as store:
+        dossier = await dossier_of(store, proposal_id)
+    if not as_json:
+        print_plan(dossier, SystemClock().now())
+    me = caller(os.environ).actor
+    decision = build_policy(settings).authorize(me, verb, dossier.proposal, MEMBER, via=Via.CLI)
+    return dossier.proposal, decision.allowed
 
 
-def _from_slack(dossier: Dossier) -> bool:
-    return any(Actor.parse(approval.actor).kind is ActorKind.SLACK for approval in dossier.approvals)
-
-
-async def _execute(parts: Parts, proposal_id: int) -> None:
+async def _decided(deciding: Awaitable[object]) -> None:
     try:
-        await parts.executor.execute_proposal(proposal_id)
-    except (NotReadyError, AlreadyDecidedError) as error:
-        # An `operator run` that came up this moment took it, or the kill switch was thrown: what is stored decides.
-        note(str(error))
-
-
-async def _wait(parts: Parts, proposal_id: int) -> Dossier:
-    started = parts.clock.monotonic()
-    remark = started + REMARK
-    while True:
-        dossier = await dossier_of(parts.store, proposal_id)
-        now = parts.clock.monotonic()
-        if dossier.proposal.status in _ENDED or now - started > PATIENCE:
-            return dossier
-        if now >= remark:
-            remark = now + REMARK
-            note(
-                f"action {proposal_id} is {dossier.proposal.status.value}; waiting for its end ({now - started:.0f} s)"
-            )
-        await parts.clock.sleep(LOOK)
-
-
-def _result(parts: Parts, dossier: Dossier, *, as_json: bool) -> int:
-    if as_json:
-        print_json(action_json(dossier))
-    else:
-        said = headline(dossier, parts.clock.now())
-        say()
-        say(f"Action {dossier.proposal.id}: {said.state}. {said.meaning}")
-        if dossier.proposal.detail:
-            say(clean(dossier.proposal.detail))
-    return _exit_code(dossier.proposal)
-
-
-def _exit_code(proposal: ActionProposal) -> int:
-    match proposal.status:
-        case ActionStatus.COMPLETED | ActionStatus.VALIDATED:
-            return 0
-        case ActionStatus.FAILED | ActionStatus.CANCELLED | ActionStatus.EXPIRED:
-            return 1
-        case ActionStatus.UNKNOWN:
-            note(
-                f"the outcome of action {proposal.id} is unknown: do not repeat it. `operator run` looks what became "
-                f"of it; if you know, say so: operator actions resolve {proposal.id} --happened --reason …"
-            )
-            return 3
-        case _:
-            note(f"action {proposal.id} is still {proposal.status.value}: operator actions show {proposal.id}")
-            return 3
+        await deciding
+    except StaleError as error:
+        if error.successor is None:
+            raise
+        note(str(error))  # the same was proposed anew, which is shown next

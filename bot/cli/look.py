@@ -6,19 +6,18 @@ from typing import Final
 
 import typer
 
+from actions.decisions import still_missing
 from actions.errors import UnknownProposalError
-from actions.lifecycle import PENDING, is_final
 from actions.models import ActionProposal, ActionStatus
-from actions.ports import Dossier, Reader, Store
-from bot.action_json import action_json
-from bot.cli.output import clean, literal, note, print_json, print_table, say, whole
-from bot.reach import reading
+from actions.policy import Missing
+from actions.ports import Dossier, Policy, Reader, Store
+from bot.action_json import action_json, stored_actions
+from bot.cli.action_text import print_action
+from bot.cli.output import clean, literal, note, print_json, print_table
+from bot.reach import build_policy, reading
 from bot.settings import load
 from bot.system import SystemClock
-from bot.unattended import approval_by_rule, held_back, rule_of
-from bot.views.headline import headline
-from bot.views.parameters import spelled
-from bot.views.times import duration, moment
+from bot.views.times import duration
 
 _HEADINGS: Final = ("ID", "STATUS", "PROPOSED", "AGE", "RISK", "ACTION", "TARGET", "DETAIL")
 
@@ -28,16 +27,15 @@ async def list_actions(
 ) -> int:
     """Print the newest actions."""
     wanted = [_status(word) for given in statuses for word in given.split(",")]
+    settings = load()
 
     def page(reader: Reader) -> list[ActionProposal]:
         return reader.proposals(statuses=wanted, subject=subject, before_id=before, limit=limit)
 
-    def dossiers(reader: Reader) -> list[Dossier]:
-        return [dossier for one in page(reader) if (dossier := reader.dossier(one.id)) is not None]
-
-    async with reading(load()) as store:
+    async with reading(settings) as store:
         if as_json:
-            print_json([action_json(dossier) for dossier in await store.read(dossiers)])
+            policy = build_policy(settings)
+            print_json(await store.read(lambda reader: stored_actions(reader, policy, page(reader))))
             return 0
         found = await store.read(page)
     _print_list(found, SystemClock().now(), limit)
@@ -46,12 +44,13 @@ async def list_actions(
 
 async def show(proposal_id: int, *, as_json: bool) -> int:
     """Print everything about one action."""
-    async with reading(load()) as store:
-        dossier = await dossier_of(store, proposal_id)
+    settings = load()
+    async with reading(settings) as store:
+        dossier, lacking = await standing_of(store, build_policy(settings), proposal_id)
     if as_json:
-        print_json(action_json(dossier))
+        print_json(action_json(dossier, lacking))
     else:
-        print_action(dossier, SystemClock().now())
+        print_action(dossier, lacking, SystemClock().now())
     return 0
 
 
@@ -63,23 +62,22 @@ async def dossier_of(store: Store, proposal_id: int) -> Dossier:
     return dossier
 
 
-def print_action(dossier: Dossier, now: datetime) -> None:
-    """Print everything about one action, as text."""
-    for row in (
-        *_what(dossier, now),
-        *_why(dossier.proposal),
-        *_decisions(dossier, now),
-        *_attempt(dossier),
-        *_audit(dossier),
-        *_next(dossier.proposal),
-    ):
-        say(row)
+async def standing_of(store: Store, policy: Policy, proposal_id: int) -> tuple[Dossier, Missing]:
+    """Return everything about one action and what it still needs of people, or raise `UnknownProposalError`."""
+
+    def read(reader: Reader) -> tuple[Dossier, Missing] | None:
+        dossier = reader.dossier(proposal_id)
+        return None if dossier is None else (dossier, still_missing(reader, policy, dossier.proposal))
+
+    found = await store.read(read)
+    if found is None:
+        raise UnknownProposalError(proposal_id)
+    return found
 
 
-def print_plan(dossier: Dossier, now: datetime) -> None:
-    """Print what would be done and why: what a decision needs."""
-    for row in (*_what(dossier, now), *_why(dossier.proposal)):
-        say(row)
+async def print_as_json(store: Store, policy: Policy, proposal_id: int) -> None:
+    """Print an action as it stands, as JSON."""
+    print_json(action_json(*await standing_of(store, policy, proposal_id)))
 
 
 def _status(word: str) -> ActionStatus:
@@ -108,7 +106,7 @@ def _row(proposal: ActionProposal, now: datetime) -> tuple[str, ...]:
         proposal.risk.value,
         literal(proposal.action_name),
         literal(proposal.target),
-        clean(proposal.detail or proposal.reason),
+        "; ".join((*_marks(proposal), clean(proposal.detail or proposal.reason))),
     )
 
 
@@ -117,89 +115,14 @@ def _state(proposal: ActionProposal) -> str:
     return f"{proposal.status.value} ({extra.value})" if extra else proposal.status.value
 
 
-def _what(dossier: Dossier, now: datetime) -> Iterator[str]:
-    proposal = dossier.proposal
-    said = headline(dossier, now)
-    yield f"Action {proposal.id}: {literal(proposal.action_name)} on {literal(proposal.target_key)}"
-    yield f"{said.state}. {said.meaning}"
-    if proposal.detail:
-        yield clean(proposal.detail)
-    yield ""
-    yield "Parameters"
-    yield from (f"  {literal(name)} = {spelled(value)}" for name, value in proposal.parameters.items())
-    if not proposal.parameters:
-        yield "  none"
-    if proposal.impact:
-        yield "Impact, as computed when it was checked"
-        yield from (f"  {clean(fact.label)}: {clean(fact.value)}" for fact in proposal.impact)
-
-
-def _why(proposal: ActionProposal) -> Iterator[str]:
-    yield f"Risk      {proposal.risk.value}"
-    yield f"Urgency   {proposal.urgency.value.replace('_', ' ')}"
-    yield f"Reason    {_indented(proposal.reason)}"
-    yield f"Expected  {_indented(proposal.expected_outcome)}"
-    yield from (f"Hazard    {clean(risk)}" for risk in proposal.risks)
-
-
-def _decisions(dossier: Dossier, now: datetime) -> Iterator[str]:
-    proposal = dossier.proposal
-    yield f"Proposed  {moment(proposal.proposed_at)} by {literal(proposal.proposed_by)}"
-    for approval in dossier.approvals:
-        yield f"Approved  {moment(approval.at)} by {literal(approval.person)} ({literal(approval.actor)})"
-    yield from _unattended(dossier)
-    if proposal.status in PENDING:
-        until = proposal.approval_expires_at or proposal.expires_at
-        left = (until - now).total_seconds()
-        yield f"Expires   {moment(until)} ({f'in {duration(left)}' if left > 0 else 'its time is over'})"
-
-
-def _unattended(dossier: Dossier) -> Iterator[str]:
-    approved, held = approval_by_rule(dossier), held_back(dossier)
-    if approved is not None:
-        yield f"Approved  {moment(approved.at)} by policy rule {literal(rule_of(approved))}; nobody was asked"
-        return
-    if held is not None:
-        yield f"Left      to people by policy rule {literal(rule_of(held))}: {clean(str(held.data.get('why', '')))}"
-    if not is_final(dossier.proposal.status):
-        yield f"Needs     {max(1, dossier.proposal.required_approvals)} approval(s), {len(dossier.approvals)} given"
-
-
-def _attempt(dossier: Dossier) -> Iterator[str]:
-    record = dossier.record
-    if record is None:
-        return
-    ended = moment(record.finished_at) if record.finished_at else "not ended"
-    yield f"Attempt   {moment(record.started_at)} to {ended}, by {literal(record.owner)}"
-    for step in record.steps:
-        detail = f": {clean(step.detail)}" if step.detail else ""
-        yield f"  step {literal(step.name)} {step.state}{detail}"
-    if record.result:
-        yield f"Result    {clean(record.result)}"
-    yield from (f"  seen: {clean(fact.label)} = {clean(fact.value)}" for fact in record.evidence)
-
-
-def _audit(dossier: Dossier) -> Iterator[str]:
-    yield "Audit"
-    for event in dossier.audit:
-        who = f"{literal(event.actor)} via {event.via.value}"
-        yield f"  {event.seq}  {moment(event.at)}  {literal(event.event)}  {who}"
-
-
-def _next(proposal: ActionProposal) -> Iterator[str]:
-    match proposal.status:
-        case ActionStatus.VALIDATED:
-            yield f"Next      operator actions approve {proposal.id}   or   operator actions cancel {proposal.id}"
-        case ActionStatus.PROPOSED | ActionStatus.APPROVED:
-            yield f"Next      operator actions cancel {proposal.id}   if it should not run"
-        case ActionStatus.UNKNOWN:
-            yield (
-                f"Next      look at the system; `operator run` looks too. If you know: operator actions resolve "
-                f"{proposal.id} --happened (or --did-not-happen) --reason …"
-            )
-        case _:
-            return
-
-
-def _indented(text: str) -> str:
-    return whole(text).replace("\n", "\n          ")
+def _marks(proposal: ActionProposal) -> Iterator[str]:
+    if proposal.break_glass:
+        yield "break-glass"
+    if proposal.not_before is not None and proposal.status is ActionStatus.APPROVED:
+        yield f"runs at {proposal.not_before:%Y-%m-%d %H:%M:%S}Z"
+    if proposal.retry_of is not None:
+        yield f"repeats {proposal.retry_of}"
+    if proposal.undo_of is not None:
+        yield f"undoes {proposal.undo_of}"
+    if proposal.supersedes is not None:
+        yield f"replaces {proposal.supersedes}"

@@ -15,6 +15,7 @@ class Root(LazyGroup):
 
     members: ClassVar[Mapping[str, Member]] = {
         "actions": Member("bot.cli.actions", "See, approve and cancel actions; stop everything; switch the mode."),
+        "reviews": Member("bot.cli.reviews", "See and close the reviews that breaking the glass leaves open."),
         "audit": Member("bot.cli.audit", "Read the audit log, and check that nobody changed it."),
         "subjects": Member("bot.cli.subjects", "See the configured systems, and look at one now."),
         "policy": Member("bot.cli.policy", "Check who may do what, and see why somebody may or may not."),

@@ -20,6 +20,7 @@ from actions import errors
 from actions.agent.intake import Intake, Receipt, Submission
 from actions.errors import OperatorError, OverloadedError, StorageError
 from actions.models import ActionStatus, SafetyMode
+from actions.policy import ConfiguredPolicy
 from actions.ports import Clock, KillFiles, Store
 from actions.safety import SafetyController
 from bot.api import AT_ONCE, WAITING, Taker
@@ -27,10 +28,11 @@ from bot.problem_documents import status_of
 from bot.request_guards import MAX_BODY
 from bot.settings import Limits, Settings
 from bot.web import build_web
+from tests.bot.promised import FIELDS
 from tests.bot.submitted import a_body, recommending
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
-from tests.rig import ANN, MemoryKillFiles, Rig
+from tests.rig import ANN, POLICY, MemoryKillFiles, Rig
 
 TOKEN = "0123456789abcdef"
 ADMIN_TOKEN = "fedcba9876543210"
@@ -43,6 +45,7 @@ class Parts:
     settings: Settings
     store: Store
     intake: Taker
+    policy: ConfiguredPolicy
     safety: SafetyController
     kill_files: KillFiles
     clock: Clock
@@ -94,6 +97,7 @@ async def build(**over: Any) -> World:
         settings=Settings(**(fields | over)),
         store=store,
         intake=intake,
+        policy=POLICY,
         safety=rig.safety,
         kill_files=kill_files,
         clock=clock,
@@ -440,11 +444,7 @@ async def test_an_action_has_exactly_the_promised_fields(world: World, client: h
 
     shown = (await client.get(f"/api/v1/actions/{proposal_id}")).json()
 
-    assert set(shown) == {
-        "id", "action_name", "subject", "target", "parameters", "reason", "urgency", "expected_outcome", "risks",
-        "risk", "status", "outcome", "reason_code", "required_approvals", "approvals", "proposed_by", "proposed_at",
-        "expires_at", "record", "audit",
-    }  # fmt: skip
+    assert set(shown) == FIELDS
     assert shown["status"] == ActionStatus.COMPLETED
     assert shown["approvals"][0]["person"] == "ann"
     assert shown["record"]["steps"] == [{"name": "touch", "state": "done", "detail": ""}]

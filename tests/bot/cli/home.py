@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from actions.diagnosis.models import ActionRecommendation
+from actions.drafts import Proposition
+from actions.models import Caller
 from actions.registry import ActionDefinition
 from actions.subject import Observation, Rule
 from bot.cli.caller import login
@@ -25,7 +28,7 @@ from bot.wiring import Parts, assembled
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
 from tests.factories import START, FixedClock
-from tests.rig import Rig
+from tests.rig import AGENT, Rig
 
 T = TypeVar("T")
 CONFIG = """
@@ -96,6 +99,16 @@ class Bench:
     rig: Rig
     parts: Parts
     clock: StoryClock
+
+    async def propose(self, item: str, *, action: str = "touch", by: Caller = AGENT) -> int:
+        """Propose, and validate, under the rules of the configuration; return the proposal's id."""
+        recommendation = ActionRecommendation(
+            action_name=f"rack.{action}", parameters={"item": item}, reason="because", expected_outcome="touched"
+        )
+        proposal = await self.parts.executor.propose_action(
+            Proposition(recommendation=recommendation, source_key=f"{action}:{item}", by=by)
+        )
+        return (await self.parts.executor.validate_proposal(proposal.id)).id
 
 
 class Home:

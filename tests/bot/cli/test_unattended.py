@@ -67,7 +67,7 @@ def test_what_the_rule_left_to_people_says_why_and_needs_one(home: Home) -> None
     text = home.run("actions", "show", str(number)).out
 
     assert "Left      to people by policy rule touch-it: That is the limit: 1 action on rack began" in text
-    assert "Needs     1 approval(s), 0 given\n" in text
+    assert "Needs     1 more approval (0 given)\n" in text
     assert shown(home, number)["approvals"] == []
 
 
