@@ -9,7 +9,7 @@ from actions.drafts import Drafts
 from actions.errors import OperatorError, StaleError
 from actions.lifecycle import APPROVED, PENDING, WITHDRAW
 from actions.models import ActionProposal, Actor, Caller, ReasonCode, Via
-from actions.ports import Transaction
+from actions.ports import OutboxKind, Transaction
 from actions.readings import drift_of
 from actions.registry import ActionRegistry, Preview
 from actions.safety import refuse_decided
@@ -69,7 +69,7 @@ def bear_in_place(
 ) -> ActionProposal | None:
     """Store *draft* and supersede *older* and whatever else waits for the same action on the same target.
 
-    None if its source was proposed before.
+    The card of what it takes back or tries again is drawn anew. None if its source was proposed before.
     """
     rivals = {one.id: one for one in [*rivals_of(tx, draft), *older]}
     born = bear(tx, replace(draft, supersedes=draft.supersedes or max(rivals, default=None)), by=by, at=at)
@@ -77,6 +77,8 @@ def bear_in_place(
         return None
     for rival in rivals.values():
         _supersede(tx, rival, born, by=by, at=at)
+    for earlier in {born.undo_of, born.retry_of} - {None}:
+        tx.enqueue(OutboxKind.CARD, str(earlier), at=at)
     return born
 
 

@@ -258,6 +258,14 @@ class TestTryingAgain:
         del rig.target.faults["a"]
         return proposal_id
 
+    async def test_the_card_of_what_failed_is_drawn_anew(self, rig: Rig) -> None:
+        failed = await self.failed(rig)
+        await delivered(rig)
+
+        await rig.executor.retry_proposal(failed, by=ANN)
+
+        assert [item.ref for item in await outbox(rig, OutboxKind.CARD)] == [str(failed)]
+
     async def test_it_is_a_new_proposal_with_an_approval_of_its_own(self, rig: Rig) -> None:
         failed = await self.failed(rig)
 
@@ -330,6 +338,14 @@ class TestUndo:
         await rig.executor.approve_proposal(undoing.id, by=ANN)
         assert (await rig.executor.execute_proposal(undoing.id)).status.value == "completed"
         await require_sound(rig)
+
+    async def test_the_card_of_what_is_taken_back_is_drawn_anew(self, rig: Rig) -> None:
+        done = await self.done(rig)
+        await delivered(rig)
+
+        await rig.executor.undo_proposal(done, by=ANN)
+
+        assert [item.ref for item in await outbox(rig, OutboxKind.CARD)] == [str(done)]
 
     async def test_once_and_only_for_a_while(self, rig: Rig, clock: FixedClock) -> None:
         done = await self.done(rig)
