@@ -8,11 +8,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.executor import ActionExecutor
 from actions.ports import Clock, Publisher, Store
+from actions.registry import ActionRegistry
 from actions.reminders import Reminders
 from actions.safety import SafetyController
 from bot.desk import Desk
-from bot.listeners import approvals, commands, errors, forms, home, reminders
+from bot.doorkeeper import Doorkeeper
+from bot.listeners import aftermath, approvals, cancellations, commands, errors, home, proposing, reading, reminders
 from bot.modals import Modals
+from bot.presenter import CardPresenter
 from bot.workspace_identity import WorkspaceIdentity
 
 
@@ -23,6 +26,9 @@ def build_app(
     executor: ActionExecutor,
     safety: SafetyController,
     reminding: Reminders,
+    registry: ActionRegistry,
+    doorkeeper: Doorkeeper,
+    presenter: CardPresenter,
     desk: Desk,
     modals: Modals,
     slash: commands.Commands,
@@ -53,9 +59,12 @@ def build_app(
         request_verification_enabled=False,
         raise_error_for_unhandled_request=True,
     )
-    approvals.register(app, executor=executor, desk=desk, modals=modals)
+    approvals.register(app, executor=executor, doorkeeper=doorkeeper, presenter=presenter, modals=modals)
+    cancellations.register(app, executor=executor, modals=modals)
+    proposing.register(app, executor=executor, doorkeeper=doorkeeper, registry=registry, modals=modals)
+    aftermath.register(app, executor=executor, doorkeeper=doorkeeper, desk=desk, modals=modals)
+    reading.register(app, executor=executor, doorkeeper=doorkeeper, desk=desk, modals=modals, clock=clock)
     commands.register(app, commands=slash)
-    forms.register(app, executor=executor)
     home.register(app, desk=desk, safety=safety, modals=modals)
     reminders.register(app, reminders=reminding)
     errors.register(app, store=store, modals=modals, clock=clock, publisher=publisher)

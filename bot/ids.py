@@ -20,6 +20,7 @@ class Subcommand(StrEnum):
     SHOW = "show"
     APPROVE = "approve"
     CANCEL = "cancel"
+    REVIEWS = "reviews"
     DIGEST = "digest"
     HELP = "help"
 
@@ -51,11 +52,11 @@ class Modal(StrEnum):
     DETAILS = "details.read"
     CANCEL_REASON = "cancellation.explain"
     EDIT = "parameters.edit"
-    RETRY = "action.retry"
+    RETRY = "parameters.retry"
     CONFIRM = "approval.confirm"
     BREAK_GLASS = "break_glass.run"
-    RESOLVE = "outcome.resolve"
-    REVIEW = "review.close"
+    RESOLVE = "outcome.settle"
+    REVIEW = "review.comment"
     STOP = "kill_switch.reason"
     STOP_REASON = "stop.explain"
 

@@ -52,7 +52,7 @@ class _Value(BaseModel):
 
 
 class ButtonValue(_Value):
-    """What Approve and Cancel carry: which proposal, the secret of its card, and the parameters that were shown."""
+    """What decides at once, or opens a form that does: which proposal, its card's secret, and the parameters shown."""
 
     p: _ProposalId
     t: _ButtonToken
@@ -60,7 +60,7 @@ class ButtonValue(_Value):
 
 
 class ProposalRef(_Value):
-    """What carries no right to decide: the proposal that a Details button or a modal is about."""
+    """What carries no right to decide: the proposal that a button or a modal is about."""
 
     p: _ProposalId
 
@@ -191,7 +191,7 @@ class _Press(_Interaction):
 
 
 class ButtonPress(_Press):
-    """A press of Approve or Cancel on a card."""
+    """A press of a button on a card that decides, or opens a form that does."""
 
     what = "a button press"
 
@@ -224,8 +224,8 @@ class ButtonPress(_Press):
         return f"{self.team_id}:{self.channel}:{self.message_ts}:{self.action_id}:{self.action_ts}"
 
 
-class DetailsPress(_Press):
-    """A press of Details, on a card, an answer or the App Home."""
+class ProposalPress(_Press):
+    """A press of a button that carries no right to decide, on a card, an answer, a reply or the App Home."""
 
     what = "a button press"
 
@@ -233,7 +233,7 @@ class DetailsPress(_Press):
 
     @property
     def proposal_id(self) -> int:
-        """The proposal to be shown."""
+        """The proposal that the button is about."""
         return self.value.p
 
     @property

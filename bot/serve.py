@@ -14,15 +14,18 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.types import ASGIApp
 
+from actions.agent.retries import Retries
 from actions.agent.runner import AgentRunner
 from actions.dispatcher import Dispatcher
 from actions.errors import ConfigurationError, UnavailableError
+from actions.watch import Watch
 from bot.acquaintance import Acquaintance, Warm
 from bot.app import build_app
 from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.digest import DigestScheduler
 from bot.dispatch import http_endpoint
+from bot.doorkeeper import Doorkeeper
 from bot.gate import SlackGate, StoredReplayCache
 from bot.housekeeping import RunLease, Turn, every, prune
 from bot.http_server import serving
@@ -46,6 +49,8 @@ SLACK_TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
 SWEEP: Final = 1.0
 REMIND: Final = 1.0
 RECONCILE: Final = 2.0
+WATCH: Final = 10.0
+COUNT: Final = 2.0
 LEASE: Final = 3.0
 COMPARE: Final = 60.0
 MEET: Final = 5.0
@@ -159,12 +164,16 @@ class Service:
             turn=self._turn,
         )
         self._dispatcher = Dispatcher(store=parts.store, executor=parts.executor)
+        self._watch = Watch(store=parts.store, executor=parts.executor, clock=parts.clock, publisher=parts.publisher)
         self._modals = Modals(client)
+        self._doorkeeper = Doorkeeper(
+            store=parts.store, policy=parts.policy, directory=parts.directory, clock=parts.clock
+        )
         self._desk = Desk(
             store=parts.store,
             presenter=self._presenter,
             policy=parts.policy,
-            directory=parts.directory,
+            doorkeeper=self._doorkeeper,
             kill_files=parts.kill_files,
             clock=parts.clock,
             links=links,
@@ -215,6 +224,7 @@ class Service:
         slash = Commands(
             executor=parts.executor,
             safety=parts.safety,
+            doorkeeper=self._doorkeeper,
             desk=self._desk,
             modals=self._modals,
             digest=self._digests.preview,
@@ -227,6 +237,9 @@ class Service:
             executor=parts.executor,
             safety=parts.safety,
             reminding=parts.reminders,
+            registry=parts.registry,
+            doorkeeper=self._doorkeeper,
+            presenter=self._presenter,
             desk=self._desk,
             modals=self._modals,
             slash=slash,
@@ -280,6 +293,7 @@ class Service:
             publisher=parts.publisher,
             interval=parts.settings.agent.interval.total_seconds(),
             executor=parts.executor,
+            retries=Retries(at_most=parts.settings.agent.retries, after=parts.settings.agent.retry_after),
         )
 
     def _upkeep(self) -> list[asyncio.Task[None]]:
@@ -288,6 +302,8 @@ class Service:
         jobs: list[tuple[float, Callable[[], Awaitable[object]], str]] = [
             (LEASE, self._lease.hold, "holding the lease"),
             (SWEEP, parts.sweeper.sweep, "sweeping"),
+            (WATCH, self._watch.look, "looking at targets"),
+            (COUNT, self._watch.count_down, "counting down"),
             (REMIND, parts.reminders.remind, "reminding"),
             (RECONCILE, parts.reconciler.reconcile, "reconciling"),
             (COMPARE, check.compare, "comparing cards"),

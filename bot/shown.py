@@ -12,8 +12,8 @@ IN_THE_THREAD: Final = frozenset({OutboxKind.RESULT, OutboxKind.REMINDER})
 """What is posted as a reply to a proposal's card."""
 
 
-def proposal_of(item: OutboxItem) -> str:
-    """Return the proposal that a card, or a reply to one, is about."""
+def proposal_of(item: OutboxItem | MessageRef) -> str:
+    """Return the id of the proposal that a card, or a reply to one, is about."""
     return item.ref.partition("/")[0]
 
 

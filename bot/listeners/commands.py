@@ -11,14 +11,17 @@ from actions.models import ActionStatus, SafetyMode
 from actions.ports import Clock, Store
 from actions.safety import MAX_REASON, SafetyController
 from bot.desk import Desk
+from bot.doorkeeper import Doorkeeper
 from bot.ids import SlashCommand, Subcommand
 from bot.modals import Modals
 from bot.payloads import CommandCall
 from bot.scope_option import scope_and_rest
+from bot.typed_target import require_target_if_risky
 from bot.views.command_answers import help_answer, kill_answer, mode_answer
 from bot.views.message import Message
 from bot.views.notice import notice
 from bot.views.stop_reason_modal import stop_reason_modal
+from bot.views.times import moment
 
 Answer = Callable[[CommandCall], Awaitable[Message]]
 _HELP: Final = "`/operator help` shows what there is."
@@ -32,6 +35,7 @@ class Commands:
         *,
         executor: ActionExecutor,
         safety: SafetyController,
+        doorkeeper: Doorkeeper,
         desk: Desk,
         modals: Modals,
         digest: Callable[[], Awaitable[Message]],
@@ -40,6 +44,7 @@ class Commands:
     ) -> None:
         self._executor = executor
         self._safety = safety
+        self._doorkeeper = doorkeeper
         self._desk = desk
         self._modals = modals
         self._digest = digest
@@ -53,6 +58,7 @@ class Commands:
             Subcommand.SHOW: self.show,
             Subcommand.APPROVE: self.approve,
             Subcommand.CANCEL: self.cancel,
+            Subcommand.REVIEWS: self.reviews,
             Subcommand.DIGEST: self.digest,
             Subcommand.HELP: self.help,
         }
@@ -65,14 +71,14 @@ class Commands:
             raise BadRequestError(f"There is no `/operator {call.verb[:40]}`. {_HELP}") from None
         return await answer(call)
 
-    async def status(self, _: CommandCall) -> Message:
+    async def status(self, call: CommandCall) -> Message:
         """Show the mode, what waits and what runs."""
-        return await self._desk.status()
+        return await self._desk.status(call.actor)
 
     async def mode(self, call: CommandCall) -> Message:
         """Switch the mode, or show it if none is named."""
         if not call.rest:
-            return await self._desk.status()
+            return await self._desk.status(call.actor)
         scope, words = scope_and_rest(call.rest)
         word, _, reason = words.partition(" ")
         try:
@@ -98,9 +104,9 @@ class Commands:
     async def list(self, call: CommandCall) -> Message:
         """Show the newest actions."""
         if not call.rest:
-            return await self._desk.listing(None)
+            return await self._desk.listing(call.actor, None)
         try:
-            return await self._desk.listing(ActionStatus(call.rest.lower()))
+            return await self._desk.listing(call.actor, ActionStatus(call.rest.lower()))
         except ValueError:
             statuses = ", ".join(status.value for status in ActionStatus)
             raise BadRequestError(f"There is no such status. There are: {statuses}.") from None
@@ -108,15 +114,18 @@ class Commands:
     async def show(self, call: CommandCall) -> Message:
         """Show one action."""
         proposal_id, _ = _id_and_rest(call)
-        return await self._desk.show(proposal_id)
+        return await self._desk.show(call.actor, proposal_id)
 
     async def approve(self, call: CommandCall) -> Message:
-        """Approve one action, as its card shows it."""
-        proposal_id, _ = _id_and_rest(call)
+        """Approve one action, as its card shows it; of high risk only with the name of its target."""
+        proposal_id, typed = _id_and_rest(call)
+        require_target_if_risky(await self._doorkeeper.proposal(proposal_id), typed)
         proposal = await self._executor.approve_proposal(proposal_id, by=call.caller)
         if proposal.status is ActionStatus.VALIDATED:
             return notice(f"Your approval of action {proposal_id} counts; more people are needed. See its card.")
-        return notice(f"Action {proposal_id} is approved and runs now. Its card shows what comes of it.")
+        starts = proposal.not_before
+        when = "runs now" if starts is None else f"starts at {moment(starts)}; until then it can be cancelled"
+        return notice(f"Action {proposal_id} is approved and {when}. Its card shows what comes of it.")
 
     async def cancel(self, call: CommandCall) -> Message:
         """Cancel one action."""
@@ -124,8 +133,13 @@ class Commands:
         await self._executor.cancel_proposal(proposal_id, by=call.caller, reason=reason)
         return notice(f"Action {proposal_id} is cancelled. Nothing ran.")
 
-    async def digest(self, _: CommandCall) -> Message:
+    async def reviews(self, call: CommandCall) -> Message:
+        """Show the reviews that break-glass left open."""
+        return await self._desk.reviews(call.actor)
+
+    async def digest(self, call: CommandCall) -> Message:
         """Show what a digest of the last 24 hours would say."""
+        await self._doorkeeper.member(call.actor)
         return await self._digest()
 
     async def help(self, _: CommandCall) -> Message:

@@ -13,13 +13,10 @@ from actions.errors import OperatorError, StorageError
 from actions.ports import Clock, OutboxKind, Publisher, Store
 from bot.modals import Modals
 from bot.views.answer_modal import answer_modal
-from bot.views.notice import notice
+from bot.views.notice import APOLOGY, notice
 
 log = logging.getLogger(__name__)
 
-APOLOGY: Final = (
-    "Something went wrong inside operator-bot, and it was logged. `/operator status` shows where things stand."
-)
 UNKNOWN: Final = (
     "This version of operator-bot does not know what you pressed; nothing was changed. "
     "`/operator list` shows what there is."

@@ -38,8 +38,9 @@ USAGE: Final[dict[Subcommand, tuple[str, str]]] = {
     Subcommand.KILL_SWITCH: ("kill-switch [--subject NAME] [reason]", "stop everything, or one subject, at once"),
     Subcommand.LIST: ("list [status]", "the newest actions"),
     Subcommand.SHOW: ("show ID", "everything about one action"),
-    Subcommand.APPROVE: ("approve ID", "approve what the card shows"),
+    Subcommand.APPROVE: ("approve ID [TARGET]", "approve what the card shows; high risk needs the target's name"),
     Subcommand.CANCEL: ("cancel ID [reason]", "cancel what has not begun"),
+    Subcommand.REVIEWS: ("reviews", "what was run with break-glass and nobody has looked at since"),
     Subcommand.DIGEST: ("digest", "what is open and what was done"),
     Subcommand.HELP: ("help", "this"),
 }

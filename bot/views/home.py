@@ -1,25 +1,31 @@
-"""The app's own tab: may anything be changed, what waits, what runs, what ran."""
+"""The app's own tab: may anything be changed, what waits for this person, what runs, what ran."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from actions.models import EVERYTHING, ActionProposal, Control
 from bot.ids import Button
-from bot.payloads import ScopeRef
+from bot.payloads import ProposalRef, ScopeRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
 from bot.views.card_buttons import details_button
 from bot.views.command_answers import mode_lines
+from bot.views.notice import notice
 from bot.views.plain import exact
+from bot.views.reviews import ReviewItem, review
 from bot.views.rows import row
 from bot.views.times import moment
 
-_WAITING = 15
-_RECENT = 10
-_STOPPABLE = 12
-"""A tab has at most 100 blocks."""
-_LONGEST_NAME = 40
+MOST_BLOCKS: Final = 100
+"""Slack refuses a view with more."""
+_MOST: Final = 8
+"""Items of a kind that are shown with buttons; two blocks each."""
+_RECENT: Final = 10
+_STOPPABLE: Final = 12
+"""Buttons that stop, a block each."""
+_LONGEST_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,11 @@ class HomeView:
     """The row for everything first, then one per subject."""
     waiting: tuple[HomeItem, ...]
     """What this person may decide."""
-    in_flight: tuple[HomeItem, ...]
+    running: tuple[HomeItem, ...]
+    unknown: tuple[HomeItem, ...]
+    may_settle: frozenset[int]
+    """Of which of those this person may say what became."""
+    reviews: tuple[ReviewItem, ...]
     recent: tuple[HomeItem, ...]
     stoppable: tuple[str, ...]
     """What this person may stop: `*` for everything first, then subjects."""
@@ -46,19 +56,27 @@ class HomeView:
 
 
 def home(view: HomeView) -> View:
-    """Draw the tab."""
-    return {
-        "type": "home",
-        "blocks": [
+    """Draw the tab, in at most 100 blocks."""
+    return _tab(
+        [
             *_mode(view),
-            *_decidable("Waiting for you", view.waiting, view.now),
-            *_decidable("Running or of unknown outcome", view.in_flight, view.now),
+            *_section("Waiting for you", [_item(one, view.now) for one in view.waiting]),
+            *_section("Of unknown outcome", [_unknown(one, view) for one in view.unknown]),
+            *_section("Reviews that break-glass left open", [review(one) for one in view.reviews]),
+            *_section("Running", [_item(one, view.now) for one in view.running]),
             *_ran(view),
-            blocks.rich_text(
-                blocks.section(blocks.text(f"As of {moment(view.now)}; open this tab again to renew it."))
-            ),
-        ],
-    }
+            _said(f"As of {moment(view.now)}; open this tab again to renew it."),
+        ]
+    )
+
+
+def closed_home(why: str) -> View:
+    """Draw the tab of somebody who may not read it."""
+    return _tab(list(notice(why).blocks))
+
+
+def _tab(shown: list[Block]) -> View:
+    return {"type": "home", "blocks": shown}
 
 
 def _mode(view: HomeView) -> list[Block]:
@@ -81,19 +99,29 @@ def _kill_button(scope: str) -> Block:
     )
 
 
-def _decidable(title: str, items: Sequence[HomeItem], now: datetime) -> list[Block]:
+def _section(title: str, items: Sequence[list[Block]]) -> list[Block]:
     if not items:
         return [blocks.header(title), _said("Nothing.")]
-    shown = [block for item in items[:_WAITING] for block in _item(item, now)]
-    more = len(items) - _WAITING
-    return [blocks.header(title), *shown, *([_said(f"And {more} more: /operator list")] if more > 0 else [])]
+    more = len(items) - _MOST
+    rest = [_said(f"And {more} more: /operator list")] if more > 0 else []
+    return [blocks.header(title), *(block for item in items[:_MOST] for block in item), *rest]
 
 
-def _item(item: HomeItem, now: datetime) -> list[Block]:
+def _item(item: HomeItem, now: datetime, *more: Block) -> list[Block]:
     return [
         blocks.rich_text(blocks.section(*row(item.proposal, now, item.link))),
-        blocks.actions(details_button(item.proposal.id)),
+        blocks.actions(*more, details_button(item.proposal.id)),
     ]
+
+
+def _unknown(item: HomeItem, view: HomeView) -> list[Block]:
+    number = item.proposal.id
+    return _item(item, view.now, *([_resolve_button(number)] if number in view.may_settle else []))
+
+
+def _resolve_button(proposal_id: int) -> Block:
+    value = ProposalRef(p=proposal_id).compact()
+    return blocks.button(Button.RESOLVE.value, "Settle", says=f"Say what became of action {proposal_id}", value=value)
 
 
 def _ran(view: HomeView) -> list[Block]:

@@ -9,6 +9,10 @@ from bot.views.message import Message
 from bot.views.plain import passage
 from bot.views.room import Room, fitted
 
+APOLOGY: Final = (
+    "Something went wrong inside operator-bot, and it was logged. `/operator status` shows where things stand."
+)
+"""For what nobody foresaw."""
 _TYPED: Final = re.compile(r"`([^`\n]+)`")
 
 

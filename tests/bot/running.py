@@ -13,14 +13,14 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.diagnosis.models import ActionRecommendation
-from actions.errors import NotReadyError
 from actions.drafts import Proposition
+from actions.errors import NotReadyError
 from actions.models import ActionProposal, ActionStatus, Actor, AuditEvent, Caller, SafetyMode, Via
 from actions.ports import Directory, Reader
 from actions.registry import ActionDefinition
 from actions.subject import Observation, Rule
 from bot.identity import build_directory
-from bot.ids import Button
+from bot.ids import Button, Field
 from bot.serve import Service, Up
 from bot.settings import Settings
 from bot.signals import Signals
@@ -131,6 +131,25 @@ class Bot:
         """Have somebody press a button of a card."""
         return await self.workspace.click(user=by, channel=channel, ts=card["ts"], action_id=button.value)
 
+    async def approve(self, card: Json, *, by: str, typing: str | None = None) -> Outcome:
+        """Have somebody approve what a card offers; where it asks for the target's name, they type it, or this."""
+        if Button.APPROVE.value in buttons(card):
+            return await self.press(card, Button.APPROVE, by=by)
+        proposal = await self.proposal(int(card["metadata"]["event_payload"]["ref"]))
+        await self.press(card, Button.CONFIRM, by=by)
+        return await self.fill_in(await self.modal(by), by=by, target=typing or proposal.target)
+
+    async def modal(self, user: str, *, saying: str = "") -> Json:
+        """Return the modal that is open for *user*, once it says this."""
+        await self.until(lambda: any(saying in str(one) for one in self.workspace.modals(user)))
+        return next(one for one in self.workspace.modals(user) if saying in str(one))
+
+    async def fill_in(self, modal: Json, *, by: str, **entered: object) -> Outcome:
+        """Have somebody send a form, with what was entered into its fields by their names in `ids.Field`."""
+        fields = {Field[name.upper()].value: value for name, value in entered.items()}
+        values = {field: {field: value} for field, value in fields.items()}
+        return await self.workspace.submit(user=by, view_id=modal["id"], values=values)
+
     async def type(self, text: str, *, by: str = "ann", channel: str = "ops") -> tuple[Outcome, str]:
         """Have somebody type `/operator …`; return what became of it and the answer that only they see."""
         before = len(self.workspace.ephemerals(channel, user=by))
@@ -207,7 +226,7 @@ def buttons(message: Json | None) -> dict[str, Json]:
 
 def pressable(message: Json | None) -> bool:
     """Return whether the card can be approved."""
-    return Button.APPROVE.value in buttons(message)
+    return not {Button.APPROVE.value, Button.CONFIRM.value}.isdisjoint(buttons(message))
 
 
 def count(workspace: Workspace, method: str, **arguments: str) -> int:
@@ -253,8 +272,9 @@ async def built_bot(
     directory: Directory | None = None,
     busy_timeout: float = 2.0,
     owner: str | None = None,
+    more: Callable[[Target], Sequence[ActionDefinition[Any]]] = lambda _: (),
 ) -> AsyncIterator[Bot]:
-    """A bot, wired as `operator run` wires it, that does not run yet."""
+    """A bot, wired as `operator run` wires it, that does not run yet; its rack offers *more* actions if told so."""
     clock, target = clock or ShiftedClock(), target or Target()
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
     store = await asyncio.to_thread(SqlStore.open, settings.database, clock=clock, busy_timeout=busy_timeout)
@@ -268,7 +288,7 @@ async def built_bot(
         parts = await assembled(
             settings,
             store=store,
-            subjects={"rack": Rack(list(rig.registry), clock)},
+            subjects={"rack": Rack([*rig.registry, *more(target)], clock)},
             clock=clock,
             publisher=signals,
             directory=directory or people,

@@ -48,7 +48,7 @@ async def test_what_somebody_has_approved_already_does_not_wait_for_them(bot: Bo
     _, card = await bot.offered("a", action="crush")
     assert "rack.crush" in str(await opened(bot, "ann"))
 
-    await bot.press(card, Button.APPROVE, by="ann")
+    await bot.approve(card, by="ann")
 
     assert "rack.crush" not in str(await opened(bot, "ann"))
     assert "rack.crush" in str(await opened(bot, "bo"))

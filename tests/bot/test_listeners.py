@@ -12,9 +12,10 @@ import pytest
 
 from actions.models import ActionStatus, Actor, ReasonCode
 from actions.ports import Standing
-from bot.ids import Button
-from bot.listeners.errors import APOLOGY, UNKNOWN
+from bot.ids import Button, Field
+from bot.listeners.errors import UNKNOWN
 from bot.payloads import ButtonValue
+from bot.views.notice import APOLOGY
 from bot.workspace.delivery import Kind
 from bot.workspace.faults import Fault, FaultKind
 from bot.workspace.records import Json
@@ -58,7 +59,7 @@ async def test_an_approved_action_runs_once_and_its_card_says_so(bot: Bot) -> No
 async def test_a_click_is_durable_before_it_is_acknowledged(bot: Bot, tmp_path: Path) -> None:
     proposal_id, card = await bot.offered("a", action="crush")
 
-    assert (await bot.press(card, APPROVE, by="ann")).acked
+    assert (await bot.approve(card, by="ann")).acked
 
     with sqlite3.connect(tmp_path / "operator.db") as other:
         stored = other.execute("SELECT person FROM approvals WHERE proposal_id = ?", [proposal_id]).fetchall()
@@ -128,11 +129,12 @@ async def test_a_slack_that_does_not_say_who_somebody_is_refuses_the_click_withi
 
 async def test_what_somebody_approved_who_was_deactivated_before_it_ran_does_not_run(bot: Bot) -> None:
     proposal_id, card = await bot.offered("a", action="crush")
-    await bot.press(card, APPROVE, by="ann")
+    await bot.approve(card, by="ann")
     bot.workspace.state.change_user("ann", deleted=True)
     bot.clock.advance(61)
 
-    await bot.press(card, APPROVE, by="bo")
+    await bot.approve(card, by="bo")
+    bot.clock.advance(11)
 
     ended = await bot.becomes(proposal_id, ActionStatus.CANCELLED)
     assert ended.reason_code is ReasonCode.DENIED_BY_POLICY
@@ -144,12 +146,13 @@ async def test_what_somebody_approved_who_was_deactivated_before_it_ran_does_not
 async def test_two_people_approve_high_risk_and_one_person_counts_once(bot: Bot) -> None:
     proposal_id, card = await bot.offered("a", action="crush")
 
-    await bot.press(card, APPROVE, by="ann")
-    await bot.press(card, APPROVE, by="ann")
+    await bot.approve(card, by="ann")
+    again = await bot.approve(card, by="ann")
     twice = "You have approved action 1 already, and each person counts once; it needs 1 more approval."
-    assert twice in await bot.told("ann")
+    assert twice in again.errors[Field.TARGET.value]
     assert bot.target.ledger["a"] == 0
-    await bot.press(card, APPROVE, by="bo")
+    await bot.approve(card, by="bo")
+    bot.clock.advance(11)
 
     await bot.becomes(proposal_id, ActionStatus.COMPLETED)
     assert bot.target.ledger["a"] == 1

@@ -36,6 +36,7 @@ METHOD_SCOPES: Final[dict[str, set[str]]] = {
     "users_info": {"users:read"},
     "views_open": set(),
     "views_publish": set(),
+    "views_update": set(),
 }
 """The Web API methods that the bot may call, and what each needs in public and private channels."""
 FAMILIES: Final = (

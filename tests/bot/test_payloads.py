@@ -22,10 +22,10 @@ from bot.payloads import (
     CommandCall,
     ConfirmRef,
     ConfirmSubmission,
-    DetailsPress,
     HomeOpened,
     HomePress,
     MessageShortcut,
+    ProposalPress,
     ProposalRef,
     ScopeRef,
     SnoozePress,
@@ -42,7 +42,7 @@ RECORDED: Final[dict[str, Any]] = {
     "block_actions_approve": ButtonPress,
     "block_actions_approve_by_a_stranger": ButtonPress,
     "block_actions_cancel_in_thread": ButtonPress,
-    "block_actions_details_ephemeral": DetailsPress,
+    "block_actions_details_ephemeral": ProposalPress,
     "block_actions_kill_switch_in_home": HomePress,
     "block_actions_snooze_in_thread": SnoozePress,
     "message_action_in_thread": MessageShortcut,
@@ -121,7 +121,7 @@ def test_a_person_whose_workspace_is_not_said_is_of_the_one_where_it_happened() 
 
 
 def test_details_can_be_pressed_on_an_answer_that_only_one_person_sees() -> None:
-    press = DetailsPress.parse(recorded("block_actions_details_ephemeral"))
+    press = ProposalPress.parse(recorded("block_actions_details_ephemeral"))
 
     assert (press.proposal_id, press.caller.via) == (12, Via.SLACK)
 

@@ -36,6 +36,8 @@ ANSWERS: Final = (
     ("mode", "execute for everything"),
     ("mode sideways", "The mode is observe or execute: /operator mode execute &lt;reason&gt;."),
     ("mode execute", "mode execute needs a reason"),
+    ("reviews", "No review is open"),
+    ("approve 1 b", "This is not the target's name."),
     ("mode execute --subject rakc all is well", "There is no subject 'rakc'. Configured: rack. Nothing was changed"),
     ("mode observe --subject rakc", "There is no subject 'rakc'. Configured: rack. Nothing was stopped"),
     ("kill-switch --subject", "There is no subject ''. Configured: rack. Nothing was stopped; to stop everything"),
@@ -99,8 +101,8 @@ async def test_an_action_is_approved_by_its_number(bot: Bot) -> None:
 async def test_the_first_of_two_approvals_says_that_more_are_needed(bot: Bot) -> None:
     proposal_id, _ = await bot.offered("a", action="crush")
 
-    _, first = await bot.type(f"approve {proposal_id}", by="ann")
-    _, again = await bot.type(f"approve {proposal_id}", by="ann")
+    _, first = await bot.type(f"approve {proposal_id} a", by="ann")
+    _, again = await bot.type(f"approve {proposal_id} a", by="ann")
 
     assert first == "Your approval of action 1 counts; more people are needed. See its card."
     assert again == "You have approved action 1 already, and each person counts once; it needs 1 more approval."
@@ -136,8 +138,10 @@ async def test_a_command_delivered_twice_approves_once(bot: Bot) -> None:
     proposal_id, _ = await bot.offered("a", action="crush")
     bot.workspace.faults.duplicate_envelopes(1)
 
-    await bot.type(f"approve {proposal_id}", by="ann")
-    await bot.type(f"approve {proposal_id}", by="bo")
+    await bot.type(f"approve {proposal_id} a", by="ann")
+    _, said = await bot.type(f"approve {proposal_id} a", by="bo")
+    assert "until then it can be cancelled" in said
+    bot.clock.advance(11)
 
     await bot.becomes(proposal_id, ActionStatus.COMPLETED)
     assert len(await bot.audit("approval")) == 1

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from actions.canonical import canonical_json
-from actions.diagnosis.models import Ticket, TicketStatus
+from actions.diagnosis.models import Refused, Ticket, TicketStatus
 from actions.models import Actor, Checkpoint, Control, SafetyMode
 from actions.reminder_schedule import About
 from actions.safety import Stopped
@@ -15,6 +15,7 @@ from bot.payloads import ConfirmRef
 from bot.views import blocks
 from bot.views.announcement import AnnouncementView, announcement
 from bot.views.break_glass_modal import break_glass_modal
+from bot.views.broken_glass import BrokenGlassView, broken_glass
 from bot.views.card import card
 from bot.views.command_answers import StatusView, kill_answer, list_answer, show_answer, status_answer
 from bot.views.confirm_modal import confirm_modal
@@ -22,16 +23,20 @@ from bot.views.details import DetailsView, details
 from bot.views.diagnosis_message import DiagnosisView, LaterProposal, diagnosis_message
 from bot.views.digest import DigestData, Tally, digest
 from bot.views.edit_modal import edit_modal, retry_modal
-from bot.views.home import HomeItem, HomeView, home
+from bot.views.explanation import DiagnosisStory, of_diagnosis
+from bot.views.home import HomeItem, closed_home, home
 from bot.views.notice import notice
 from bot.views.parameters import BLOCK_ID, read_parameters, render_parameters, shows, spelled
 from bot.views.people import Audience
 from bot.views.plain import exact, fallback, line, passage
+from bot.views.preview_modal import preview_modal, reading_modal
 from bot.views.reminder import ReminderView, Snooze, reminder
 from bot.views.resolve_modal import resolve_modal
 from bot.views.result import result
 from bot.views.review_modal import review_modal
+from bot.views.reviews import ReviewItem, reviews_answer
 from tests.bot.views.forms import an_action, model
+from tests.bot.views.homes import a_home
 from tests.bot.views.hostile import LINK, Attacker
 from tests.bot.views.samples import NOW, TOKEN, a_proposal, an_event
 from tests.bot.views.walking import buttons, message_faults, view_faults
@@ -120,6 +125,12 @@ def faults_of_announcement(attacker: Attacker) -> list[str]:
     return message_faults(announcement(view), users=USERS)
 
 
+def faults_of_broken_glass(attacker: Attacker) -> list[str]:
+    event = an_event(9, "break_glass", str(Actor.slack("T1", "UANN")), data={"break_glass": attacker.text()})
+    view = BrokenGlassView(event=event, proposal=a_proposal(**attacker.proposal()), link=attacker.choose([None, LINK]))
+    return message_faults(broken_glass(view), users=USERS, links=(LINK,))
+
+
 def faults_of_digest(attacker: Attacker) -> list[str]:
     data = _digest(attacker)
     shown = digest(data)
@@ -152,10 +163,47 @@ def faults_of_home(attacker: Attacker) -> list[str]:
         [0, 1, 1, 12]
     )
     scopes = ("*", *(f"subject-{number}" for number in range(attacker.choose([0, 1, 40]))))
-    view = HomeView(
-        controls=_controls(attacker), waiting=items, in_flight=items, recent=items, stoppable=scopes, now=NOW
+    reviews = tuple(
+        ReviewItem(review=attacker.review(), proposal=one.proposal, link=LINK, closable=attacker.choose([True, False]))
+        for one in items
     )
-    return view_faults(home(view), users=USERS, links=(LINK,))
+    view = a_home(
+        controls=_controls(attacker),
+        waiting=items,
+        running=items,
+        unknown=items,
+        may_settle=frozenset({12}),
+        reviews=reviews,
+        recent=items,
+        stoppable=scopes,
+    )
+    shown = [home(view), closed_home(attacker.text())]
+    answer = reviews_answer(reviews)
+    return [fault for one in shown for fault in view_faults(one, users=USERS, links=(LINK,))] + message_faults(
+        answer, users=USERS, links=(LINK,)
+    )
+
+
+def faults_of_explanations(attacker: Attacker) -> list[str]:
+    refused = Refused(at="", by=attacker.text(), action_name=attacker.text(), code="other", reason=attacker.text())
+    ticket = Ticket(
+        key="k", subject="s", rule="r", target="t", status=attacker.choose(list(TicketStatus)), opened_at=NOW,
+        last_seen_at=NOW, refused=(refused,) * attacker.choose([0, 1, 5]),
+    )  # fmt: skip
+    story = DiagnosisStory(
+        diagnosis=attacker.diagnosis(),
+        ticket=attacker.choose([None, ticket]),
+        proposed=(HomeItem(proposal=a_proposal(**attacker.proposal()), link=LINK),),
+        now=NOW,
+    )
+    return view_faults(of_diagnosis(story), users=USERS, links=(LINK,))
+
+
+def faults_of_previews(attacker: Attacker) -> list[str]:
+    proposal = a_proposal(**attacker.proposal())
+    reading = attacker.reading()
+    drawn = (reading_modal(proposal), preview_modal(proposal, reading, NOW))
+    return [fault for modal in drawn for fault in view_faults(modal, users=USERS)]
 
 
 def faults_of_modals_that_decide(attacker: Attacker) -> list[str]:
@@ -234,9 +282,12 @@ ATTACKS: Final[Mapping[str, Callable[[Attacker], list[str]]]] = {
     "reminder": faults_of_reminder,
     "diagnosis": faults_of_diagnosis,
     "announcement": faults_of_announcement,
+    "broken glass": faults_of_broken_glass,
     "digest": faults_of_digest,
     "answers to commands": faults_of_answers_to_commands,
     "home": faults_of_home,
+    "explanations": faults_of_explanations,
+    "previews": faults_of_previews,
     "modals that decide": faults_of_modals_that_decide,
     "review": faults_of_review,
     "forms for parameters": faults_of_parameter_forms,

@@ -8,24 +8,23 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from actions.models import ActionStatus, Actor, SuccessOutcome
 from bot.ids import Button, Event, Field, Modal, SlashCommand
-from bot.payloads import ButtonPress, CommandCall, DetailsPress, HomeOpened, HomePress, ViewSubmission
+from bot.payloads import ButtonPress, CommandCall, HomeOpened, HomePress, ProposalPress, ViewSubmission
 from bot.views.card import card
 from bot.views.command_answers import help_answer
 from bot.views.details import DetailsView, details
-from bot.views.home import HomeItem, HomeView, home
+from bot.views.home import HomeItem, home
 from bot.views.parameters import read_parameters
 from bot.views.refusal_modal import refusal_modal
 from bot.workspace.app import app_from_manifest
 from bot.workspace.server import Workspace, running_workspace
 from tests.bot.test_manifest import MANIFEST
+from tests.bot.views.homes import a_home
 from tests.bot.views.samples import NOW, SHOWN, TITLE, TOKEN, a_card, a_dossier, a_proposal
 from tests.bot.views.walking import buttons
 from tests.workspace.doubles import bolt_app, connected, web_client
 
 OPS: Final = "C0OPS"
-HOME: Final = HomeView(
-    controls=(), waiting=(HomeItem(proposal=a_proposal()),), in_flight=(), recent=(), stoppable=("*",), now=NOW
-)
+HOME: Final = a_home(waiting=(HomeItem(proposal=a_proposal()),))
 Read = list[Any]
 
 
@@ -59,7 +58,7 @@ def _listen(app: AsyncApp, heard: Read) -> None:
 
     @app.action(Button.DETAILS.value)
     async def look(ack: AsyncAck, body: dict[str, Any]) -> None:
-        heard.append(press := DetailsPress.parse(body))
+        heard.append(press := ProposalPress.parse(body))
         view = details(DetailsView(dossier=a_dossier(), title=TITLE, undo_hint=None, now=NOW))
         await app.client.views_open(trigger_id=press.trigger_id, view=view)
         await ack()
@@ -133,7 +132,7 @@ async def test_details_open_from_the_card_and_from_the_home_tab(workspace: Works
     await workspace.click_in_view(user="bo", view_id=tab["id"], action_id=Button.DETAILS.value)
     await workspace.click_in_view(user="bo", view_id=tab["id"], action_id=Button.KILL.value)
 
-    assert [type(one).__name__ for one in read] == ["DetailsPress", "HomeOpened", "DetailsPress", "HomePress"]
+    assert [type(one).__name__ for one in read] == ["ProposalPress", "HomeOpened", "ProposalPress", "HomePress"]
     assert [len(workspace.modals(person)) for person in ("ann", "bo")] == [1, 1]
 
 
