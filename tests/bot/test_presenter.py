@@ -15,9 +15,11 @@ from actions.models import Actor, ActorKind, Caller, Checkpoint, SafetyMode, Via
 from actions.ports import MessageRef, OutboxItem, OutboxKind
 from actions.registry import ActionRegistry
 from bot.digest_data import DigestOrder
+from bot.ids import Button
 from bot.presenter import CardPresenter
 from bot.shown import NotYetError, Shown
-from tests.bot.running import ANN, BO, Bot, built_bot, buttons, local_workspace, settings_for
+from bot.views.message import Message
+from tests.bot.running import ANN, BO, PEOPLE, Bot, built_bot, buttons, local_workspace, settings_for
 from tests.bot.views.samples import an_output
 from tests.rig import ANN_CLI, Touch
 
@@ -28,7 +30,13 @@ HTTP = Caller(actor=Actor(ActorKind.HTTP, "monitor"), via=Via.HTTP)
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     async with local_workspace() as workspace:
-        settings = settings_for(workspace, tmp_path, routes=ROUTES, incident_channels=["C0INCIDENT42"])
+        settings = settings_for(
+            workspace,
+            tmp_path,
+            routes=ROUTES,
+            incident_channels=["C0INCIDENT42"],
+            approvers={"approve": list(PEOPLE), "break_glass": ["ann"]},
+        )
         async with built_bot(workspace, settings) as bot:
             await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
             yield bot
@@ -323,3 +331,93 @@ async def test_people_are_mentioned_as_slack_knows_them(tmp_path: Path) -> None:
         text = (await reminded(bot, proposal_id)).message.text
 
     assert "Who can approve: S0DBA, U0ANN, cy\n" in text
+
+
+async def carded(bot: Bot, proposal_id: int) -> Message:
+    return (await shown(bot, OutboxKind.CARD, proposal_id)).message
+
+
+def offered(message: Message) -> set[str]:
+    return set(buttons({"blocks": list(message.blocks)}))
+
+
+async def test_what_the_target_looked_like_last_decides_what_is_offered(bot: Bot) -> None:
+    proposal_id = await bot.propose("a")
+    before = await carded(bot, proposal_id)
+    bot.target.pins["a"] = 7
+    await bot.parts.executor.preview_proposal(proposal_id)
+
+    after = await carded(bot, proposal_id)
+
+    assert "The target has changed" not in before.text
+    assert "The target has changed since it was read: generation: 0 → 7." in after.text
+
+
+async def test_a_card_and_the_one_that_replaced_it_lead_to_each_other(bot: Bot) -> None:
+    old = await bot.propose("a")
+    new = (await bot.parts.executor.edit_proposal(old, {"item": "a", "mark": "x"}, by=ANN)).id
+    await posted(bot, new)
+
+    earlier, later = await carded(bot, old), await carded(bot, new)
+
+    assert f"Action {old}: replaced by action {new}\n" in earlier.text
+    assert "/archives/C0INCIDENT42/p12" in str(earlier.blocks)
+    assert offered(earlier) == set()
+    assert f'Replaces action {old}. U0ANN changed:\n- mark: "" → x' in later.text
+
+
+async def test_what_failed_can_be_tried_again_once(bot: Bot) -> None:
+    bot.target.faults["a"] = "refuse"
+    failed = await bot.propose("a")
+    await bot.parts.executor.approve_proposal(failed, by=ANN)
+    await bot.parts.executor.execute_proposal(failed)
+    before = await carded(bot, failed)
+    again = (await bot.parts.executor.retry_proposal(failed, by=ANN)).id
+
+    after = await carded(bot, failed)
+
+    assert offered(before) == {Button.RETRY.value}
+    assert (offered(after), f"It is tried again as action {again}." in after.text) == (set(), True)
+    assert f"Tries action {failed} again." in (await carded(bot, again)).text
+
+
+async def test_what_was_done_can_be_undone_for_an_hour(bot: Bot) -> None:
+    registry = bot.parts.registry
+    registry._definitions["rack.touch"] = replace(registry.get("rack.touch"), undo=_undo)
+    done = await bot.propose("a")
+    await bot.parts.executor.approve_proposal(done, by=ANN)
+    await bot.parts.executor.execute_proposal(done)
+
+    first = await carded(bot, done)
+    bot.clock.advance(3_601)
+    late = await carded(bot, done)
+
+    assert "Undo would propose: rack.untouch(item=a, times=0) until " in first.text
+    assert (offered(first), offered(late)) == ({Button.UNDO.value}, set())
+
+
+async def test_what_was_run_past_everybody_asks_for_a_review_until_it_is_closed(bot: Bot) -> None:
+    proposal_id = await bot.propose("a", action="crush")
+    assert Button.BREAK_GLASS.value in offered(await carded(bot, proposal_id))
+    await bot.parts.executor.break_glass(proposal_id, by=ANN, reason="the shop is down")
+    await bot.parts.executor.execute_proposal(proposal_id)
+    before = await carded(bot, proposal_id)
+    await bot.parts.executor.close_review(proposal_id, by=BO, comment="right")
+
+    after = await carded(bot, proposal_id)
+
+    assert "done and confirmed, run by breaking the glass" in before.text
+    assert (offered(before), offered(after)) == ({Button.REVIEW.value}, set())
+    assert "right" in after.text
+
+
+async def test_what_is_of_high_risk_can_be_aborted_by_everybody_in_its_last_seconds(bot: Bot) -> None:
+    proposal_id = await bot.propose("a", action="crush")
+    assert Button.CONFIRM.value in offered(await carded(bot, proposal_id))
+    for person in (ANN, BO):
+        await bot.parts.executor.approve_proposal(proposal_id, by=person)
+
+    message = await carded(bot, proposal_id)
+
+    assert "unless somebody presses Abort" in message.text
+    assert offered(message) == {Button.ABORT.value, Button.CANCEL.value, Button.DETAILS.value}
