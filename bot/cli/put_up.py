@@ -5,12 +5,13 @@ from contextlib import suppress
 
 from actions.errors import NotReadyError, TargetUnavailableError
 from actions.lifecycle import TERMINAL
-from actions.models import ActionProposal, ActionStatus, Verb
+from actions.models import ActionProposal, ActionStatus
+from actions.policy import missing
 from actions.ports import Dossier
 from bot.cli.action_text import print_plan
 from bot.cli.caller import caller
 from bot.cli.look import dossier_of
-from bot.cli.output import clean, literal, note, say
+from bot.cli.output import literal, note, say
 from bot.wiring import Parts
 
 
@@ -50,8 +51,12 @@ def exit_code(proposal: ActionProposal) -> int:
 
 def _who_approves(parts: Parts, dossier: Dossier) -> str:
     proposal, policy = dossier.proposal, parts.policy
+    quorum = policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
+    lacking = missing(proposal, quorum, dossier.approvals)
+    needs = f"It needs {lacking.in_words()}"
     how = f"operator actions approve {proposal.id}"
     if policy.person(proposal.proposed_by) != policy.person(str(caller(os.environ).actor)):
-        return f"Approve it with: {how}"
-    others = ", ".join(map(literal, policy.who_may(Verb.APPROVE, proposal))) or "nobody is configured"
-    return clean(f"It is your proposal, so somebody else has to approve it ({others}): {how}")
+        return f"{needs}: {how}"
+    can = policy.awaited(proposal, lacking, {approval.person for approval in dossier.approvals})
+    others = [*(literal(one.name) for one in can.people), *(f"everyone in {literal(one.name)}" for one in can.groups)]
+    return f"{needs}; it is your proposal, so not by you ({', '.join(others) or 'nobody else may'}): {how}"

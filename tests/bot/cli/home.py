@@ -5,14 +5,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
 from actions.drafts import Proposition
 from actions.models import Caller
@@ -28,7 +29,7 @@ from bot.wiring import Parts, assembled
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
 from tests.factories import START, FixedClock
-from tests.rig import AGENT, Rig
+from tests.rig import AGENT, Rig, Touch
 
 T = TypeVar("T")
 CONFIG = """
@@ -176,7 +177,7 @@ class Home:
             parts = await assembled(
                 load(),
                 store=store,
-                subjects={"rack": Rack(list(rig.registry))},
+                subjects={"rack": Rack([replace(action, undo=_undo) for action in rig.registry])},
                 clock=clock,
                 publisher=Signals(),
                 directory=LocalDirectory(),
@@ -184,6 +185,10 @@ class Home:
             yield Bench(rig=await rig.start(), parts=parts, clock=clock)
         finally:
             await store.close()
+
+
+def _undo(params: Touch, _: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:
+    return "touch", {"item": params.item, "mark": f"{params.key} as before"}
 
 
 def _heed_interrupts() -> None:

@@ -362,7 +362,7 @@ async def test_what_has_changed_is_proposed_anew_and_it_is_said_how_to_approve_t
     said = capsys.readouterr()
     assert await status(bench, proposal_id + 1) is ActionStatus.VALIDATED
     assert "Now       generation: 0 → 1" in said.out
-    assert f"Approve it with: operator actions approve {proposal_id + 1}" in said.out
+    assert f"It needs 1 more approval: operator actions approve {proposal_id + 1}" in said.out
     assert await approve(bench, proposal_id + 1) == 0
     assert bench.rig.target.ledger == {"a": 1}
 

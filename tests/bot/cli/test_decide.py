@@ -5,14 +5,19 @@ import pytest
 
 from actions.models import AuditEvent, Via
 from bot.cli.caller import login
+from bot.cli.decide import abort_in
 from tests.bot.cli.home import Home
-from tests.rig import Rig
+from tests.rig import ANN, BO, Rig
 
 ME = f"cli:{login()}@{socket.gethostname()}"
 
 
 async def waiting(rig: Rig) -> int:
     return await rig.propose("a")
+
+
+async def two_waiting(rig: Rig) -> tuple[int, int]:
+    return await rig.propose("a"), await rig.propose("b")
 
 
 async def lost(rig: Rig) -> int:
@@ -133,3 +138,66 @@ def test_what_is_decided_has_nothing_to_snooze(home: Home) -> None:
 
     assert (said.code, said.out) == (1, "")
     assert "cannot be snoozed from there" in said.err
+
+
+def test_what_was_wrong_can_be_said_with_the_cancellation_or_afterwards(home: Home) -> None:
+    first, second = home.act(two_waiting)
+
+    at_once = home.run("actions", "cancel", str(first), "--code", "wrong-cause", "the", "disk", "is", "full")
+    home.run("actions", "cancel", str(second))
+    later = home.run("actions", "explain", str(second), "--code", "too_risky")
+
+    assert (at_once.code, at_once.out) == (0, f"Action {first} is cancelled. Nothing ran.\n")
+    said = last_event(home, first)
+    assert (said.event, said.data["code"], said.data["reason"]) == ("explained", "wrong_cause", "the disk is full")
+    assert later.code == 0
+    assert last_event(home, second).data["code"] == "too_risky"
+    assert "Because   wrong cause: the disk is full (cli:" in home.run("actions", "show", str(first)).out
+
+
+def test_a_reason_that_is_none_is_wrong_usage_and_cancels_nothing(home: Home) -> None:
+    proposal_id = str(home.act(waiting))
+
+    wrong = home.run("actions", "cancel", proposal_id, "--code", "bored")
+    nothing = home.run("actions", "explain", proposal_id)
+
+    assert (wrong.code, nothing.code) == (2, 2)
+    assert "already_done" in wrong.err
+    assert json.loads(home.run("actions", "show", proposal_id, "--json").out)["status"] == "validated"
+
+
+def test_what_was_not_cancelled_by_a_person_needs_no_explanation(home: Home) -> None:
+    proposal_id = str(home.act(waiting))
+
+    assert home.run("actions", "explain", proposal_id, "--reason", "why").code == 1
+
+
+def test_what_was_looked_at_stands_in_the_audit_log(home: Home) -> None:
+    proposal_id = home.act(lost)
+
+    said = home.run(
+        "actions", "resolve", str(proposal_id), "--happened", "--reason", "it is there", "--evidence", "ls: a"
+    )
+
+    assert said.code == 0
+    assert last_event(home, proposal_id).data["evidence"] == "ls: a"
+
+
+def test_only_what_is_of_high_risk_and_about_to_begin_is_aborted(home: Home) -> None:
+    proposal_id = home.act(waiting)
+
+    said = home.run("actions", "abort", str(proposal_id))
+
+    assert said.code == 1
+    assert "last seconds" in said.err
+
+
+async def test_everybody_at_the_command_line_may_abort(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.configure(home.config.replace(f'cli = ["{login()}"]', 'cli = ["somebody-else"]'))
+    async with home.bench() as bench:
+        proposal_id = await bench.propose("a", action="crush")
+        await bench.rig.executor.approve_proposal(proposal_id, by=ANN)
+        await bench.rig.executor.approve_proposal(proposal_id, by=BO)
+
+        assert await abort_in(bench.parts, proposal_id, as_json=False) == 0
+    assert capsys.readouterr().out == f"Action {proposal_id} is aborted. Nothing ran.\n"
