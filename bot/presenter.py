@@ -82,11 +82,12 @@ class CardPresenter:
     def card_view(self, dossier: Dossier, follow_ups: FollowUps | None = None) -> CardView:
         """Return all that a card, or an answer that shows the same, is drawn from."""
         proposal, now = dossier.proposal, self._clock.now()
+        proposer = self._policy.person(proposal.proposed_by)
         return CardView(
             dossier=dossier,
             title=self.title(proposal),
             button_token=self._tokens.token_for(proposal.token),
-            approvers=self._policy.who_may(Verb.APPROVE, proposal),
+            approvers=tuple(one for one in self._policy.who_may(Verb.APPROVE, proposal) if one != proposer),
             lacking=missing(proposal, self._quorum(proposal), dossier.approvals),
             now=now,
             undo_hint=self.undo_hint(proposal),

@@ -168,9 +168,16 @@ def _how(approval: Approval) -> str:
 def outcome(dossier: Dossier, room: Room) -> list[Block]:
     """How it ended or stands, who settled it, each step of the attempt, and what was read from the target after it."""
     detail, ended = dossier.proposal.detail, settled_by(dossier)
-    said = [blocks.section(prose(detail, room))] if detail.strip() else []
     by = [labelled(*ended)] if ended else []
-    return said + by + _explanations(dossier, room) + (_attempt(dossier.record, detail, room) if dossier.record else [])
+    attempt = _attempt(dossier.record, detail, room) if dossier.record else []
+    return [*_detail(dossier.proposal, room), *by, *_explanations(dossier, room), *attempt]
+
+
+def _detail(proposal: ActionProposal, room: Room) -> list[Block]:
+    if not proposal.detail.strip():
+        return []
+    said = prose(proposal.detail, room)
+    return [labelled("Why not now", said) if proposal.status is ActionStatus.APPROVED else blocks.section(said)]
 
 
 def _explanations(dossier: Dossier, room: Room) -> list[Block]:

@@ -364,6 +364,7 @@ async def test_a_card_and_the_one_that_replaced_it_lead_to_each_other(bot: Bot) 
     assert "/archives/C0INCIDENT42/p12" in str(earlier.blocks)
     assert offered(earlier) == set()
     assert f'Replaces action {old}. U0ANN changed:\n- mark: "" → x' in later.text
+    assert "must approve: bo, gone, guest" in later.text
 
 
 async def test_what_failed_can_be_tried_again_once(bot: Bot) -> None:

@@ -132,7 +132,7 @@ def test_what_is_approved_for_later_says_why_and_can_be_cancelled_or_hurried() -
     shown = card(a_card(not_before=later, expires_at=later + timedelta(hours=1), detail=detail, **APPROVED, **ALL))
 
     assert "approved, runs at 22:12:05 UTC" in shown.text
-    assert detail in shown.text
+    assert f"Why not now: {detail}" in shown.text
     assert buttons(shown.blocks) == ["Cancel", "Preview", "Details", "Break glass"]
     tomorrow = card(a_card(not_before=NOW + timedelta(days=1), **APPROVED | {"expires_at": NOW + timedelta(days=2)}))
     assert "approved, runs at 2026-03-02 02:12:05 UTC" in tomorrow.text
