@@ -188,8 +188,10 @@ def test_a_moment_given_in_another_zone_is_the_same_moment() -> None:
         ZoneInfo("Europe/Berlin"),
     )
 
-    found = first_opening(second, freezes=[freeze], maintenance=())
+    found, free = (first_opening(second, freezes=freezes, maintenance=()) for freezes in ([freeze], []))
 
+    assert free.starts == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert free.starts.tzinfo is UTC
     assert found == Opening(
         starts=datetime(2026, 10, 25, 2, 0, tzinfo=UTC), why="freeze `hour` until Sun 2026-10-25 03:00 Europe/Berlin"
     )

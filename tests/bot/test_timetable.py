@@ -1,5 +1,6 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -83,7 +84,7 @@ def test_what_a_gap_before_midnight_delays_comes_in_order_and_once() -> None:
     # In Nuuk the last hour of 30 March 2024 is skipped: 23:40 there is 00:40 of the next day, which comes anyway.
     table, before = cron("10,40 0,23 * * *", ZoneInfo("America/Nuuk")), datetime(2024, 3, 30, 12, tzinfo=UTC)
 
-    found = fires(table, before, before + timedelta(days=2))
+    found = islice(table.fires(before), 6)
 
     assert [f"{moment.astimezone(table.zone):%d %H:%M}" for moment in found] == [
         *("31 00:10", "31 00:40", "31 23:10", "31 23:40", "01 00:10", "01 00:40")
