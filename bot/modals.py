@@ -101,5 +101,7 @@ async def _show(work: Awaitable[object], problem: str) -> None:
         log.warning("%s: %s", problem, error_code(error))
     except NO_ANSWER as error:
         log.warning("%s: %s", problem, type(error).__name__)
+    except OperatorError as error:
+        log.warning("%s: %s", problem, error)
     except Exception:  # boundary: nobody waits for it, so nobody else would hear of it
         log.exception("%s", problem)

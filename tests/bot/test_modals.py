@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from actions.errors import StorageError, TargetUnavailableError
 from bot.modals import Modals
 from bot.views.answer_modal import answer_modal
+from bot.views.blocks import View
 from bot.views.notice import notice
 from bot.workspace.faults import Fault, FaultKind
 from bot.workspace.server import Workspace
@@ -74,6 +76,75 @@ async def test_a_fault_of_our_own_is_logged_and_the_rest_is_still_waited_for(
 
     assert [record.message for record in caplog.records if record.exc_info] == ["it could not be shown"]
     assert len(workspace.ephemerals("ops", user="ann")) == 1
+
+
+async def test_what_takes_time_is_put_in_the_place_of_what_was_opened_at_once(
+    workspace: Workspace, modals: Modals
+) -> None:
+    ready = asyncio.Event()
+
+    async def read() -> View:
+        await ready.wait()
+        return answer_modal(notice("It would take 3 s."))
+
+    modals.open_and_follow(workspace.state.triggers.issue("U0ANN"), VIEW, read)
+    await workspace.until(lambda: bool(workspace.modals("ann")))
+    ready.set()
+    await modals.drain()
+
+    (modal,) = workspace.modals("ann")
+    assert "It would take 3 s." in str(modal["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TargetUnavailableError("etcd did not answer"), "etcd did not answer"),
+        (LookupError("a bug: xoxb-not-for-slack"), "Something went wrong inside operator-bot"),
+    ],
+)
+async def test_why_there_is_nothing_to_show_is_shown(
+    workspace: Workspace, modals: Modals, error: Exception, said: str
+) -> None:
+    async def read() -> View:
+        raise error
+
+    modals.open_and_follow(workspace.state.triggers.issue("U0ANN"), VIEW, read)
+    await modals.drain()
+
+    (modal,) = workspace.modals("ann")
+    assert said in str(modal["blocks"])
+    assert "xoxb" not in str(modal)
+
+
+async def test_who_closes_the_modal_before_there_is_anything_is_left_alone(
+    workspace: Workspace, modals: Modals, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read() -> View:
+        (modal,) = workspace.modals("ann")
+        await workspace.close_view(user="ann", view_id=modal["id"])
+        return VIEW
+
+    modals.open_and_follow(workspace.state.triggers.issue("U0ANN"), VIEW, read)
+    await modals.drain()
+
+    assert workspace.modals("ann") == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_home_that_cannot_be_drawn_is_one_line_in_the_log(
+    workspace: Workspace, modals: Modals, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken() -> View:
+        raise StorageError("The database is locked.")
+
+    modals.redraw_soon("U0ANN", broken)
+    await modals.drain()
+
+    assert workspace.home("ann") is None
+    assert [record.message for record in caplog.records] == [
+        "an App Home could not be redrawn: The database is locked."
+    ]
 
 
 async def test_nothing_that_is_shown_keeps_a_click_waiting(workspace: Workspace, modals: Modals) -> None:
