@@ -1,17 +1,20 @@
+import asyncio
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from actions.models import Actor, Caller, Via
 from actions.ports import Transaction
 from actions.transitions import bear
+from bot.cli.caller import caller
 from tests.bot.cli.home import Home
 from tests.bot.promised import FIELDS
 from tests.factories import a_proposal
-from tests.rig import ANN, Rig
+from tests.rig import ANN, BO, Rig
 
+FREEZE: Final = '\n[[freezes]]\nname = "release"\nfrom = "2026-03-01 00:00"\nuntil = "2026-03-01 13:00"\n'
 HOSTILE = "\x1b[31mred\x1b[0m\r\nFORGED \u202etxt"
 
 
@@ -155,3 +158,93 @@ def test_what_is_not_there_is_one_sentence_on_the_error_stream(home: Home) -> No
 @pytest.mark.parametrize("word", ["0", "-1", "x", "1.5"])
 def test_what_is_no_number_is_wrong_usage(home: Home, word: str) -> None:
     assert home.run("actions", "show", word).code == 2
+
+
+async def edited(rig: Rig) -> int:
+    """Bo edits what Ann approves and breaks the glass for."""
+    proposal_id = await rig.propose("a", action="crush")
+    rig.target.pins["a"] = 1
+    following = await rig.executor.edit_proposal(proposal_id, {"item": "a", "mark": "other"}, by=BO)
+    await rig.executor.validate_proposal(following.id)
+    return following.id
+
+
+def test_what_took_the_place_of_another_says_what_changed_and_the_other_what_replaced_it(home: Home) -> None:
+    proposal_id = home.act(edited)
+
+    new = home.run("actions", "show", str(proposal_id)).out
+    old = home.run("actions", "show", str(proposal_id - 1)).out
+    listed = home.run("actions", "list").out
+
+    assert (f'Replaces  action {proposal_id - 1}\nChanged   mark: "" → "other"\nNow       generation: 0 → 1\n') in new
+    assert "Needs     2 more approvals (0 given)\n" in new
+    assert f"Replaced  by action {proposal_id}\n" in old
+    assert f"Next      operator actions show {proposal_id}\n" in old
+    assert f"replaces {proposal_id - 1}; because" in listed
+
+
+def test_the_groups_that_still_have_to_approve_are_named(home: Home) -> None:
+    groups = '\n[groups.dba]\nmembers = ["bo"]\n[[quorums]]\nsubject = "rack"\nneeds = ["dba"]\n'
+    home.configure(home.config + groups)
+
+    async def one_given(rig: Rig) -> int:
+        proposal_id = await rig.propose("a", action="crush")
+        await rig.executor.approve_proposal(proposal_id, by=ANN)
+        return proposal_id
+
+    proposal_id = home.act(one_given)
+
+    assert "Needs     an approval by somebody in dba (1 given)\n" in home.run("actions", "show", str(proposal_id)).out
+    told = json.loads(home.run("actions", "show", str(proposal_id), "--json").out)
+    assert told["missing"] == {"people": 1, "groups": ["dba"]}
+
+
+def test_a_broken_glass_and_its_review_are_shown(home: Home) -> None:
+    async def broken(rig: Rig) -> int:
+        proposal_id = await rig.propose("a", action="crush")
+        await rig.executor.break_glass(proposal_id, by=ANN, reason="writes stopped")
+        await rig.executor.execute_proposal(proposal_id)
+        return proposal_id
+
+    proposal_id = home.act(broken)
+
+    said = home.run("actions", "show", str(proposal_id)).out
+    told = json.loads(home.run("actions", "show", str(proposal_id), "--json").out)
+
+    assert "by ann (slack:T1/UANN)\n          writes stopped\nReview    open; somebody else than ann has to" in said
+    assert f"operator reviews close {proposal_id} --comment" in said
+    assert (told["break_glass"], told["review"]["person"], told["review"]["closed_at"]) == (
+        "writes stopped",
+        "ann",
+        None,
+    )
+    assert "break-glass; " in home.run("actions", "list").out
+
+
+def test_what_runs_later_says_when_and_why(home: Home) -> None:
+    home.configure(home.config + FREEZE)
+
+    async def inside() -> int:
+        async with home.bench() as bench:
+            proposal_id = await bench.propose("a")
+            return (await bench.parts.executor.approve_proposal(proposal_id, by=caller({}))).id
+
+    proposal_id = asyncio.run(inside())
+
+    said = home.run("actions", "show", str(proposal_id)).out
+    assert "freeze `release` until" in said
+    assert "Starts    not before 2026-03-01 13:00:00 UTC\n" in said
+    assert "runs at 2026-03-01 13:00:00Z; freeze" in home.run("actions", "list").out
+
+
+def test_what_failed_says_how_to_try_again_and_that_it_was(home: Home) -> None:
+    async def failed(rig: Rig) -> int:
+        rig.target.faults["a"] = "refuse"
+        proposal_id = await rig.approved("a")
+        await rig.executor.execute_proposal(proposal_id)
+        return (await rig.executor.retry_proposal(proposal_id, by=ANN)).id
+
+    following = home.act(failed)
+
+    assert f"operator actions retry {following - 1} " in home.run("actions", "show", str(following - 1)).out
+    assert f"Repeats   action {following - 1}, which failed\n" in home.run("actions", "show", str(following)).out
