@@ -8,7 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from actions.errors import AlreadyDecidedError, KilledError, NotAuthorizedError, TargetUnavailableError
+from actions.errors import (
+    AlreadyApprovedError,
+    AlreadyDecidedError,
+    KilledError,
+    NotAuthorizedError,
+    TargetUnavailableError,
+)
 from actions.models import ActionStatus, Actor, Caller, Risk, SafetyMode, Via
 from actions.policy import ConfiguredPolicy
 from actions.ports import Transaction
@@ -175,6 +181,18 @@ async def test_where_high_risk_may_be_approved_from_here_one_of_two_counts_and_n
         assert await status(bench, proposal_id) is ActionStatus.VALIDATED
         assert bench.rig.target.ledger == {}
     assert "1 of 2 approvals" in capsys.readouterr().out
+
+
+async def test_who_approved_in_slack_does_not_count_again_from_here(home: Home) -> None:
+    home.configure((home.config + HIGH).replace("[people.me]", '[people.me]\nslack = ["T1/UCY"]'))
+    async with home.bench() as bench:
+        proposal_id = await bench.propose("a", action="crush")
+        by_the_bot = ConfiguredPolicy(load().allowed())
+        bot = Rig(bench.rig.store, bench.rig.kill_files, bench.clock, policy=by_the_bot)
+        await bot.executor.approve_proposal(proposal_id, by=CY)
+
+        with pytest.raises(AlreadyApprovedError, match="each person counts once"):
+            await approve(bench, proposal_id)
 
 
 async def test_nobody_approves_what_he_proposed(bench: Bench) -> None:
