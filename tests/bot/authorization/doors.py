@@ -17,16 +17,16 @@ from actions.models import Caller, SafetyMode
 from bot.cli.main import app as operator
 from bot.dispatch import dispatch
 from bot.housekeeping import prune
-from bot.ids import Button, Event, Modal, Subcommand
+from bot.ids import PARAMETER, Button, Entry, Event, Field, Modal, Shortcut, Subcommand
 from bot.ingest import check_body, submission
 from bot.message_check import MessageCheck
-from bot.payloads import ButtonValue, ProposalRef, SnoozeValue
+from bot.payloads import ButtonValue, ConfirmRef, ProposalRef, ScopeRef, SnoozeValue, StopRef
 from bot.serve import Service
 from tests.bot.authorization.kinds import INGEST_TOKEN, TEAM, USERS, Kind, team_of
 from tests.bot.authorization.world import World
 
 _RECORDED: Final = Path(__file__).parents[2] / "data" / "slack"
-_PRESS, _DETAILS, _HOME, _COMMAND, _FORM, _CLOSED, _OPENED = (
+_PRESS, _DETAILS, _HOME, _COMMAND, _FORM, _CLOSED, _OPENED, _SHORTCUT = (
     json.loads((_RECORDED / f"{name}.json").read_text())
     for name in (
         "block_actions_approve",
@@ -36,6 +36,7 @@ _PRESS, _DETAILS, _HOME, _COMMAND, _FORM, _CLOSED, _OPENED = (
         "view_submission",
         "view_closed",
         "app_home_opened",
+        "message_action_in_thread",
     )
 )
 TYPED: Final[Mapping[str, str]] = {
@@ -48,10 +49,31 @@ TYPED: Final[Mapping[str, str]] = {
     "show": "show 1",
     "approve": "approve 1",
     "cancel": "cancel 1",
+    "reviews": "reviews",
     "digest": "digest",
     "help": "help",
 }
 """What is typed after `/operator`, by the name of its row."""
+_TYPED_INTO: Final[Mapping[Modal, Mapping[Field, Any]]] = {
+    Modal.CANCEL_REASON: {Field.REASON: {"value": "because"}},
+    Modal.CONFIRM: {Field.TARGET: {"value": "a"}},
+    Modal.BREAK_GLASS: {Field.TARGET: {"value": "a"}, Field.REASON: {"value": "because"}},
+    Modal.RESOLVE: {
+        Field.HAPPENED: {"selected_option": {"value": "yes"}},
+        Field.EVIDENCE: {"value": "ls"},
+        Field.REASON: {"value": "because"},
+    },
+    Modal.REVIEW: {Field.COMMENT: {"value": "right"}},
+    Modal.STOP: {Field.REASON: {"value": "because"}},
+    Modal.STOP_REASON: {Field.REASON: {"value": "because"}},
+}
+"""What is entered into each form that asks for no parameters."""
+_PARAMETERS: Final[Mapping[Modal, Mapping[str, str]]] = {
+    Modal.EDIT: {"item": "a", "mark": "other"},
+    Modal.RETRY: {"item": "a", "mark": ""},
+}
+_DECIDING: Final = frozenset({Button.APPROVE, Button.CONFIRM, Button.BREAK_GLASS, Button.ABORT, Button.CANCEL})
+"""The buttons that carry the secret of their card."""
 DIAGNOSIS: Final[Mapping[str, Any]] = {
     "subject": "rack",
     "target": "rack",
@@ -85,6 +107,7 @@ def slack_entries() -> Iterator[str]:
     yield from (f"form {one.value}" for one in Modal)
     yield from (f"closed {one.value}" for one in Modal)
     yield from (f"event {one.value}" for one in Event)
+    yield from (f"shortcut {one.value}" for one in Shortcut)
 
 
 async def from_slack(world: World, entry: str, kind: Kind) -> None:
@@ -100,32 +123,53 @@ def payload(world: World, entry: str, kind: Kind) -> dict[str, Any]:
             return {**_COMMAND, "user_id": USERS[kind], "text": TYPED[name]}
         case "event":
             return {**_OPENED, "event": {**_OPENED["event"], "user": USERS[kind]}}
+        case "shortcut":
+            return _by(kind, _SHORTCUT | {"callback_id": name})
         case "button":
             return _by(kind, _pressed(world, Button(name)))
         case _:
-            template = _FORM if way == "form" else _CLOSED
-            view = template["view"] | {"callback_id": name, "private_metadata": ProposalRef(p=1).compact()}
-            return _by(kind, template | {"view": view})
+            return _by(kind, _modal(world, Modal(name), _FORM if way == "form" else _CLOSED))
+
+
+def _modal(world: World, modal: Modal, template: Mapping[str, Any]) -> Mapping[str, Any]:
+    about = _button_value(world)
+    place = _PRESS["container"]
+    metadata: Mapping[Modal, str] = {
+        **dict.fromkeys(
+            (Modal.CONFIRM, Modal.BREAK_GLASS),
+            ConfirmRef(p=about.p, t=about.t, h=about.h, c=place["channel_id"], m=place["message_ts"]).compact(),
+        ),
+        Modal.STOP: ScopeRef(s="*").compact(),
+        Modal.STOP_REASON: StopRef(e=1).compact(),
+    }
+    entered = {field.value: {field.value: value} for field, value in _TYPED_INTO.get(modal, {}).items()} | {
+        f"{PARAMETER}{name}": {Entry.TEXT.value: {"value": value}} for name, value in _PARAMETERS.get(modal, {}).items()
+    }
+    view = template["view"] | {
+        "callback_id": modal.value,
+        "private_metadata": metadata.get(modal, ProposalRef(p=1).compact()),
+        "state": {"values": entered},
+    }
+    return {**template, "view": view}
 
 
 def _pressed(world: World, button: Button) -> dict[str, Any]:
     if button is Button.KILL:
         return dict(_HOME)
-    template = _DETAILS if button is Button.DETAILS else _PRESS
+    template = _PRESS if button in _DECIDING | {Button.SNOOZE, Button.SNOOZE_LONGER} else _DETAILS
     action = {"action_id": button.value, "value": _carried(world, button)}
     return {**template, "actions": [template["actions"][0] | action]}
 
 
 def _carried(world: World, button: Button) -> str:
-    match button:
-        case Button.DETAILS:
-            return ProposalRef(p=1).compact()
-        case Button.SNOOZE | Button.SNOOZE_LONGER:
-            return SnoozeValue(p=1, m=15).compact()
-        case _:
-            proposal = world.proposal
-            token = world.parts.buttons.token_for(proposal.token)
-            return ButtonValue(p=1, t=token, h=proposal.params_hash).compact()
+    if button in {Button.SNOOZE, Button.SNOOZE_LONGER}:
+        return SnoozeValue(p=1, m=15).compact()
+    return (_button_value(world) if button in _DECIDING else ProposalRef(p=1)).compact()
+
+
+def _button_value(world: World) -> ButtonValue:
+    proposal = world.proposal
+    return ButtonValue(p=1, t=world.parts.buttons.token_for(proposal.token), h=proposal.params_hash)
 
 
 def _by(kind: Kind, template: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +190,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "cancel": lambda world, by: world.parts.executor.cancel_proposal(1, by=by, reason="because"),
     "explain": lambda world, by: world.parts.executor.explain_cancellation(1, by=by, reason="because"),
     "resolve": lambda world, by: world.parts.executor.resolve_proposal(1, happened=True, by=by, reason="seen"),
+    "edit": lambda world, by: world.parts.executor.edit_proposal(1, {"item": "b"}, by=by),
+    "retry": lambda world, by: world.parts.executor.retry_proposal(1, by=by),
+    "undo": lambda world, by: world.parts.executor.undo_proposal(1, by=by),
+    "break glass": lambda world, by: world.parts.executor.break_glass(1, by=by, reason="because"),
+    "review": lambda world, by: world.parts.executor.close_review(1, by=by, comment="seen"),
+    "abort": lambda world, by: world.parts.executor.abort_proposal(1, by=by),
     "snooze": lambda world, by: world.parts.reminders.snooze(1, by=by, lasting=timedelta(minutes=15)),
     "kill": lambda world, by: world.parts.safety.kill_switch(by=by, reason="because"),
     "observe": lambda world, by: world.parts.safety.set_mode(SafetyMode.OBSERVE, by=by),
@@ -196,6 +246,8 @@ JOBS: Final[Mapping[str, Job]] = {
     "delivery": lambda world: world.service._delivery.deliver_due(),
     "holding the lease": lambda world: world.service._lease.hold(),
     "sweeping": lambda world: world.parts.sweeper.sweep(),
+    "looking at targets": lambda world: world.service._watch.look(),
+    "counting down": lambda world: world.service._watch.count_down(),
     "reminding": lambda world: world.parts.reminders.remind(),
     "reconciling": lambda world: world.parts.reconciler.reconcile(),
     "comparing cards": lambda world: _check_of(world.service).compare(),

@@ -75,13 +75,14 @@ PEOPLE: Final[Mapping[str, Mapping[str, list[str]]]] = {
     "ustranger": {"slack": [f"{ELSEWHERE}/USTRANGER", f"{TEAM}/USTRANGER"]},
     "second": {"slack": [f"{TEAM}/USECOND"]},
 }
-VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve")
+VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve", "edit", "break_glass", "review")
 POLICY: Final[Mapping[str, Any]] = {
     "people": PEOPLE,
     "groups": {"trusted": {"slack": TRUSTED_GROUP}, "barred": {"members": ["udenied"]}},
     "approvers": {verb: sorted(PEOPLE) for verb in VERBS},
-    "grants": [{"who": ["group:trusted"], "may": list(VERBS)}],
-    "denials": [{"who": ["group:barred"], "may_not": list(VERBS)}],
+    # Proposing is for everybody in [people], and for whom it is granted besides.
+    "grants": [{"who": ["group:trusted"], "may": [*VERBS, "propose"]}],
+    "denials": [{"who": ["group:barred"], "may_not": [*VERBS, "propose"]}],
 }
 
 

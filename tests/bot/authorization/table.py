@@ -1,7 +1,7 @@
 """Who may do what, where and when: written by hand, and derived from nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from actions.models import ActionStatus
@@ -10,6 +10,7 @@ from tests.bot.authorization.world import Mode
 
 PROPOSED, VALIDATED, APPROVED = ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.APPROVED
 UNKNOWN, CANCELLED = ActionStatus.UNKNOWN, ActionStatus.CANCELLED
+COMPLETED, FAILED = ActionStatus.COMPLETED, ActionStatus.FAILED
 EVERY_STATUS: Final = frozenset(ActionStatus)
 EVERY_MODE: Final = frozenset(Mode)
 PENDING: Final = frozenset({PROPOSED, VALIDATED, APPROVED})
@@ -26,7 +27,7 @@ class Row:
     """One way in: who brings about what by it, in which statuses and modes. In all other cases nothing happens."""
 
     does: str = ""
-    """The audit event; empty if it decides nothing, whoever comes."""
+    """The audit events, in their order; empty if it decides nothing, whoever comes."""
     who: frozenset[Kind] = frozenset()
     statuses: frozenset[ActionStatus] = EVERY_STATUS
     modes: frozenset[Mode] = EVERY_MODE
@@ -34,13 +35,28 @@ class Row:
     def expected(self, kind: Kind, status: ActionStatus, mode: Mode) -> tuple[str, ...]:
         """Return the events that this caller brings about."""
         applies = kind in self.who and status in self.statuses and mode in self.modes
-        return (self.does,) if applies and self.does else ()
+        return tuple(self.does.split()) if applies else ()
 
 
 READS: Final = Row()
 _APPROVE: Final = Row(does="approved", who=TWO, statuses=frozenset({VALIDATED}), modes=frozenset({Mode.EXECUTE}))
 _CANCEL: Final = Row(does="cancelled", who=THREE, statuses=PENDING)
 _EXPLAIN: Final = Row(does="explained", who=THREE, statuses=frozenset({CANCELLED}))
+_BREAK_GLASS: Final = Row(
+    does="break_glass", who=THREE, statuses=frozenset({VALIDATED, APPROVED}), modes=frozenset({Mode.EXECUTE})
+)
+_EDIT: Final = Row(
+    does="proposed cancelled",
+    who=THREE,
+    statuses=frozenset({PROPOSED, VALIDATED}),
+    modes=frozenset({Mode.EXECUTE}),
+)
+_RETRY: Final = Row(
+    does="proposed", who=THREE, statuses=frozenset({FAILED}), modes=frozenset({Mode.EXECUTE, Mode.KILLED})
+)
+_UNDO: Final = replace(_RETRY, statuses=frozenset({COMPLETED}))
+_REVIEW: Final = Row(does="reviewed", who=THREE, statuses=frozenset({COMPLETED}))
+_SETTLE: Final = Row(does="completed", who=THREE, statuses=frozenset({UNKNOWN}))
 _SNOOZE: Final = Row(does="snoozed", who=THREE, statuses=frozenset({VALIDATED}))
 _KILL: Final = Row(does="kill_switch", who=THREE)
 _OBSERVE: Final = Row(does="mode_change", who=THREE)
@@ -52,7 +68,16 @@ SLACK: Final[Mapping[str, Row]] = {
     "button proposal.approve": _APPROVE,
     "button proposal.cancel": _CANCEL,
     "button proposal.details": READS,
-    "button kill_switch.throw": _KILL,
+    "button proposal.confirm": READS,
+    "button proposal.preview": READS,
+    "button proposal.edit": READS,
+    "button proposal.break_glass": READS,
+    "button proposal.abort": READS,  # it is for high risk
+    "button action.undo": _UNDO,
+    "button action.retry": READS,
+    "button outcome.resolve": READS,
+    "button review.close": READS,
+    "button kill_switch.throw": READS,
     "button reminder.snooze": _SNOOZE,
     "button reminder.snooze_longer": _SNOOZE,
     "command status": READS,
@@ -64,13 +89,31 @@ SLACK: Final[Mapping[str, Row]] = {
     "command show": READS,
     "command approve": _APPROVE,
     "command cancel": _CANCEL,
+    "command reviews": READS,
     "command digest": READS,
     "command help": READS,
     "form details.read": READS,
     "form cancellation.explain": _EXPLAIN,
+    "form parameters.edit": _EDIT,
+    "form parameters.retry": _RETRY,
+    "form approval.confirm": _APPROVE,
+    "form break_glass.run": _BREAK_GLASS,
+    "form outcome.settle": _SETTLE,
+    "form review.comment": _REVIEW,
+    "form kill_switch.reason": _KILL,
+    "form stop.explain": READS,  # every stop has its reason here
     "closed details.read": READS,
     "closed cancellation.explain": READS,
+    "closed parameters.edit": READS,
+    "closed parameters.retry": READS,
+    "closed approval.confirm": READS,
+    "closed break_glass.run": READS,
+    "closed outcome.settle": READS,
+    "closed review.comment": READS,
+    "closed kill_switch.reason": READS,
+    "closed stop.explain": READS,
     "event app_home_opened": READS,
+    "shortcut message.explain": READS,
 }
 
 CORE: Final[Mapping[str, Row]] = {
@@ -82,7 +125,13 @@ CORE: Final[Mapping[str, Row]] = {
     ),
     "cancel": Row(does="cancelled", who=THREE | CLI_ANYBODY, statuses=PENDING),
     "explain": Row(does="explained", who=THREE | CLI_ANYBODY, statuses=frozenset({CANCELLED})),
-    "resolve": Row(does="completed", who=THREE | CLI_LISTED, statuses=frozenset({UNKNOWN})),
+    "resolve": replace(_SETTLE, who=THREE | CLI_LISTED),
+    "edit": replace(_EDIT, who=THREE | CLI_LISTED),
+    "retry": replace(_RETRY, who=THREE | CLI_LISTED),
+    "undo": replace(_UNDO, who=THREE | CLI_LISTED),
+    "break glass": replace(_BREAK_GLASS, who=THREE | CLI_LISTED),
+    "review": replace(_REVIEW, who=THREE | CLI_LISTED),
+    "abort": READS,  # it is for high risk
     "snooze": Row(does="snoozed", who=THREE | CLI_ANYBODY, statuses=frozenset({VALIDATED})),
     "kill": Row(does="kill_switch", who=THREE | CLI_ANYBODY),
     "observe": Row(does="mode_change", who=THREE | CLI_ANYBODY),
@@ -92,12 +141,21 @@ CORE: Final[Mapping[str, Row]] = {
 
 CLI: Final[Mapping[str, str]] = {
     "actions approve": "approve",
+    "actions break-glass": "break glass",
+    "actions abort": "abort",
+    "actions edit": "edit",
+    "actions retry": "retry",
+    "actions undo": "undo",
     "actions cancel": "cancel",
+    "actions explain": "explain",
     "actions resolve": "resolve",
     "actions snooze": "snooze",
     "actions kill-switch": "kill",
     "actions mode": "execute",
+    "reviews close": "review",
     "propose": "propose",
+    "actions preview": "",
+    "reviews list": "",
     "actions list": "",
     "actions show": "",
     "audit list": "",
@@ -139,6 +197,8 @@ JOBS: Final[Mapping[str, _Writes]] = {
     "agent": _NOTHING,
     "delivery": _NOTHING,
     "holding the lease": _NOTHING,
+    "looking at targets": _NOTHING,
+    "counting down": _NOTHING,
     "reminding": _NOTHING,
     "sweeping": {**_VALIDATES, **_STANDS_DOWN},
     "reconciling": {(UNKNOWN, mode): {"failed"} for mode in EVERY_MODE},

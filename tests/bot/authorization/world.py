@@ -11,6 +11,7 @@ from typing import Final
 from slack_bolt.async_app import AsyncApp
 from starlette.types import ASGIApp
 
+from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
 from actions.drafts import Proposition
 from actions.models import (
@@ -21,6 +22,7 @@ from actions.models import (
     AuditEvent,
     FailureOutcome,
     ReasonCode,
+    Review,
     SafetyMode,
     SuccessOutcome,
 )
@@ -36,7 +38,7 @@ from bot.workspace_identity import WorkspaceIdentity
 from tests.bot.authorization.kinds import ADMIN_TOKEN, INGEST_TOKEN, POLICY, SECOND, TEAM, Kind, StandInSlack, caller
 from tests.bot.running import Rack, ShiftedClock
 from tests.memory_store import MemoryStore, Tables
-from tests.rig import MemoryKillFiles, Rig, Target
+from tests.rig import MemoryKillFiles, Rig, Target, Touch
 
 CHANNEL: Final = "C024BE91L"
 
@@ -85,7 +87,16 @@ class Seen:
     @property
     def decided(self) -> list[str]:
         """Return everything that only a person may bring about, whoever did."""
-        people = {"approval", "approved", "explained", "kill_switch", "mode_change", "snoozed"}
+        people = {
+            "approval",
+            "approved",
+            "break_glass",
+            "explained",
+            "kill_switch",
+            "mode_change",
+            "reviewed",
+            "snoozed",
+        }
         return [one.event for one in self.events if one.event in people or one.data.get("reason_code") == "user"]
 
 
@@ -144,7 +155,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     parts = await assembled(
         settings,
         store=store,
-        subjects={"rack": Rack(list(rig.registry), clock)},
+        subjects={"rack": Rack([replace(one, undo=_another_touch) for one in rig.registry], clock)},
         clock=clock,
         publisher=signals,
         directory=people,
@@ -156,6 +167,10 @@ async def world(folder: Path) -> AsyncIterator[World]:
         yield made
     finally:
         await service._modals.drain()
+
+
+def _another_touch(params: Touch, _before: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:
+    return "touch", {"item": params.item, "mark": "undone"}
 
 
 async def _every_state(parts: Parts, store: MemoryStore) -> dict[State, Tables]:
@@ -185,6 +200,16 @@ async def _bring_to(parts: Parts, status: ActionStatus) -> None:
         await parts.executor.approve_proposal(made.id, by=SECOND)
     if status is not ActionStatus.APPROVED:
         await parts.store.write(lambda tx: _move(tx, made.id, status, parts))
+    if status is ActionStatus.COMPLETED:
+        await parts.store.write(lambda tx: tx.save_review(_left_open(made.id, parts)))
+
+
+def _left_open(proposal_id: int, parts: Parts) -> Review:
+    broke = str(SECOND.actor)
+    person = parts.policy.person(broke)
+    return Review(
+        proposal_id=proposal_id, opened_at=parts.clock.now(), opened_by=broke, person=person, reason="because"
+    )
 
 
 _ENDS: Final[Mapping[ActionStatus, tuple[ActionStatus, ...]]] = {
@@ -212,14 +237,19 @@ def _move(tx: Transaction, proposal_id: int, status: ActionStatus, parts: Parts)
         if step is ActionStatus.EXECUTING:
             lease = now + timedelta(hours=1)
             changes: Mapping[str, object] = {"attempts": 1, "owner": parts.owner, "fence": 1, "lease_until": lease}
-            tx.save_record(
-                ActionRecord(proposal_id=proposal_id, token=proposal.token, owner=parts.owner, fence=1, started_at=now)
-            )
+            tx.save_record(_attempt(proposal, parts))
         else:
+            tx.save_record(replace(_attempt(proposal, parts), finished_at=now))
             changes = {**_ALSO[step], "lease_until": now}
         moved = tx.move(proposal, step, changes)
         assert moved is not None
         note(tx, step.value, by=SWEEPER, at=now, proposal_id=proposal_id, data={"row": moved.row_digest()})
+
+
+def _attempt(proposal: ActionProposal, parts: Parts) -> ActionRecord:
+    return ActionRecord(
+        proposal_id=proposal.id, token=proposal.token, owner=parts.owner, fence=1, started_at=parts.clock.now()
+    )
 
 
 def _as_it_is(_: Transaction) -> None:
