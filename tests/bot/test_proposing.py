@@ -1,59 +1,20 @@
 """Edit, Try again and Undo: a form, or one press, that leads to a proposal of its own."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import pytest
-from pydantic import Field
 
-from actions.canonical import Json
-from actions.models import ActionProposal, ActionStatus, ReasonCode, Risk
-from actions.registry import ActionDefinition, Done, Parameters, Steps, define
+from actions.models import ActionProposal, ActionStatus, ReasonCode
 from bot.ids import PARAMETER, Button
+from tests.bot.painting import painting
 from tests.bot.running import Bot, built_bot, local_workspace, running, settings_for
-from tests.rig import Target, Touch
 
 APPROVERS: Final = {"approve": ["ann", "bo"]}
 FIELDS: Final = {"item": "parameter.text", "mark": "parameter.text", "coats": "parameter.number"}
-
-
-class Paint(Parameters):
-    """Which item to paint, and how often."""
-
-    item: Annotated[str, Field(pattern="^[a-z]+$", description="Which item")]
-    mark: str = ""
-    coats: Annotated[int, Field(ge=1, le=3, description="Coats of paint")] = 1
-
-
-def painting(target: Target) -> Sequence[ActionDefinition[Any]]:
-    async def paint(params: Paint, steps: Steps) -> Done:
-        """Paint an item."""
-        return await target.touch(Touch(item=params.item, mark=params.mark), steps)
-
-    async def scrub(params: Touch, steps: Steps) -> Done:
-        """Take the paint off an item."""
-        return await target.touch(Touch(item=params.item, mark="scrubbed"), steps)
-
-    def undo(params: Paint, _before: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:
-        return "scrub", {"item": params.item, "mark": "scrubbed"}
-
-    def of(name: Any, **more: Any) -> ActionDefinition[Any]:
-        return define(
-            subject="rack",
-            execute=name,
-            preview=lambda params: target.preview(Touch(item=params.item, mark=params.mark)),
-            verify=lambda params, before: target.verify(Touch(item=params.item, mark=params.mark), before),
-            target=lambda params: params.item,
-            risk=Risk.LOW,
-            verify_within=1.0,
-            settle=0.01,
-            **more,
-        )
-
-    return [of(paint, undo=undo), of(scrub)]
 
 
 @asynccontextmanager
