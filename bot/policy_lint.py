@@ -41,7 +41,14 @@ class Case:
     proposed_by: str = "agent:rules"
 
 
-def lint(grants: Grants, *, subjects: Collection[str], offered: Sequence[Decidable], rosters: Rosters) -> list[Finding]:
+def lint(
+    grants: Grants,
+    *,
+    subjects: Collection[str],
+    offered: Sequence[Decidable],
+    rosters: Rosters,
+    lift_people: int = 1,
+) -> list[Finding]:
     """Return everything that is wrong.
 
     Args:
@@ -49,6 +56,7 @@ def lint(grants: Grants, *, subjects: Collection[str], offered: Sequence[Decidab
         subjects: the names of the configured subjects.
         offered: every action that they offer.
         rosters: who is in which Slack user group, as far as it is known.
+        lift_people: how many people must ask before a stop of everything is lifted.
     """
     electorate = _Electorate(grants, rosters)
     return [
@@ -60,6 +68,7 @@ def lint(grants: Grants, *, subjects: Collection[str], offered: Sequence[Decidab
         *(finding for rule in grants.unattended for finding in _unattended(rule, electorate, offered)),
         *_decisions(electorate, offered),
         *_stops(electorate),
+        *_lifts(electorate, lift_people),
         *_ways_back(electorate, offered),
     ]
 
@@ -264,6 +273,17 @@ def _stops(electorate: _Electorate) -> Iterator[Finding]:
     for verb, what in ((Verb.KILL, "throw the kill switch"), (Verb.SET_MODE, "switch to execute")):
         if not electorate.those_who_may(verb, None, via={Via.SLACK}).people:
             yield Finding(where=_APPROVERS, said=f"nobody may {what} from Slack; list somebody in {verb.value}")
+
+
+def _lifts(electorate: _Electorate, need: int) -> Iterator[Finding]:
+    able = electorate.those_who_may(Verb.SET_MODE, None)
+    if 0 < len(able.people) < need and not able.any_number:
+        names = ", ".join(sorted(able.people))
+        said = f"{need} people must ask for mode execute, and only {len(able.people)} may ({names})"
+        yield Finding(
+            where="[limits] lift_people",
+            said=f"{said}: what is stopped stays so. Name more people in [approvers] set_mode, or ask for fewer",
+        )
 
 
 def _ways_back(electorate: _Electorate, offered: Sequence[Decidable]) -> Iterator[Finding]:

@@ -136,7 +136,13 @@ async def findings_in(settings: Settings, rosters: Rosters) -> list[Finding]:
     """Return what is wrong with the policy of these settings. Raises `ConfigurationError`."""
     there = await offered(settings)
     return [
-        *lint(settings.allowed(), subjects=settings.subjects, offered=there, rosters=rosters),
+        *lint(
+            settings.allowed(),
+            subjects=settings.subjects,
+            offered=there,
+            rosters=rosters,
+            lift_people=settings.limits.lift_people,
+        ),
         *lint_windows(build_calendar(settings), offered=there, at=SystemClock().now()),
     ]
 

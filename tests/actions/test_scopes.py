@@ -62,6 +62,31 @@ async def propose(rig: Rig) -> Callable[[], Awaitable[object]]:
     return lambda: rig.propose("b", validate=False)
 
 
+async def edit(rig: Rig) -> Callable[[], Awaitable[object]]:
+    proposal_id = await rig.propose("a")
+    return lambda: rig.executor.edit_proposal(proposal_id, {"item": "a", "mark": "other"}, by=BO)
+
+
+async def break_glass(rig: Rig) -> Callable[[], Awaitable[object]]:
+    proposal_id = await rig.propose("a")
+    return lambda: rig.executor.break_glass(proposal_id, by=ANN, reason="it cannot wait")
+
+
+async def retry(rig: Rig) -> Callable[[], Awaitable[object]]:
+    rig.target.faults["a"] = "refuse"
+    proposal_id = await rig.approved("a")
+    await rig.executor.execute_proposal(proposal_id)
+    return lambda: rig.executor.retry_proposal(proposal_id, by=BO)
+
+
+async def undo(rig: Rig) -> Callable[[], Awaitable[object]]:
+    name = f"{rig.subject}.touch"
+    redefine(rig, name, undo=lambda params, _: ("touch", {"item": params.item, "mark": "back"}))
+    proposal_id = await rig.approved("a")
+    await rig.executor.execute_proposal(proposal_id)
+    return lambda: rig.executor.undo_proposal(proposal_id, by=BO)
+
+
 async def next_step(rig: Rig) -> Callable[[], Awaitable[object]]:
     """Be in the middle of an action, between its two calls."""
     began, going_on = asyncio.Event(), asyncio.Event()
@@ -92,6 +117,10 @@ PLACES: Final[Mapping[str, Callable[[Rig], Awaitable[Callable[[], Awaitable[Any]
     "propose": propose,
     "validate": validate,
     "approve": approve,
+    "edit": edit,
+    "break glass": break_glass,
+    "retry": retry,
+    "undo": undo,
     "claim": run,
     "next step": next_step,
 }

@@ -69,11 +69,11 @@ class ShiftedClock(SystemClock):
 class Rack:
     """The subject behind `tests.rig.Target`; nothing is ever wrong with it."""
 
-    name = "rack"
     kind = "rack"
     rules: Sequence[Rule[Any]] = ()
 
-    def __init__(self, actions: Sequence[ActionDefinition[Any]], clock: SystemClock) -> None:
+    def __init__(self, actions: Sequence[ActionDefinition[Any]], clock: SystemClock, *, name: str = "rack") -> None:
+        self.name = name
         self.actions = actions
         self._clock = clock
 
@@ -99,16 +99,18 @@ class Bot:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     address: str = ""
 
-    async def propose(self, item: str, *, action: str = "touch", mark: str = "", by: Caller = AGENT) -> int:
+    async def propose(
+        self, item: str, *, action: str = "touch", mark: str = "", by: Caller = AGENT, subject: str = "rack"
+    ) -> int:
         """Propose, and validate, an action on *item*; return the proposal's id."""
         recommendation = ActionRecommendation(
-            action_name=f"rack.{action}",
+            action_name=f"{subject}.{action}",
             parameters={"item": item, "mark": mark},
             reason="because",
             expected_outcome="touched",
         )
         proposal = await self.parts.executor.propose_action(
-            Proposition(recommendation=recommendation, source_key=f"{action}:{item}:{mark}", by=by)
+            Proposition(recommendation=recommendation, source_key=f"{subject}:{action}:{item}:{mark}", by=by)
         )
         with suppress(NotReadyError):  # the sweeper of a running bot may be faster
             await self.parts.executor.validate_proposal(proposal.id)
@@ -121,9 +123,9 @@ class Bot:
         assert card is not None
         return card
 
-    async def offered(self, item: str, *, action: str = "touch") -> tuple[int, Json]:
+    async def offered(self, item: str, *, action: str = "touch", subject: str = "rack") -> tuple[int, Json]:
         """Propose an action on *item*; return its id and its card, which can be pressed."""
-        proposal_id = await self.propose(item, action=action)
+        proposal_id = await self.propose(item, action=action, subject=subject)
         await self.until(lambda: bool(pressable(self._card(proposal_id, ""))))
         return proposal_id, await self.card_of(proposal_id)
 
@@ -273,6 +275,7 @@ async def built_bot(
     busy_timeout: float = 2.0,
     owner: str | None = None,
     more: Callable[[Target], Sequence[ActionDefinition[Any]]] = lambda _: (),
+    subjects: Sequence[str] = ("rack",),
 ) -> AsyncIterator[Bot]:
     """A bot, wired as `operator run` wires it, that does not run yet; its rack offers *more* actions if told so."""
     clock, target = clock or ShiftedClock(), target or Target()
@@ -283,12 +286,12 @@ async def built_bot(
         client = AsyncWebClient(token=token, base_url=workspace.base_url, session=session, retry_handlers=[])
         who = await who_am_i(client)
         people = build_directory(client, who.team_id, clock)
-        rig = Rig(store, MemoryKillFiles(), clock, target=target)
+        rigs = [Rig(store, MemoryKillFiles(), clock, target=target, subject=name) for name in subjects]
         signals = Signals()
         parts = await assembled(
             settings,
             store=store,
-            subjects={"rack": Rack([*rig.registry, *more(target)], clock)},
+            subjects={rig.subject: Rack([*rig.registry, *more(target)], clock, name=rig.subject) for rig in rigs},
             clock=clock,
             publisher=signals,
             directory=directory or people,

@@ -23,7 +23,13 @@ SOUND: Final[dict[str, Any]] = {
 
 def found(*, rosters: Rosters | None = None, offered: Sequence[Case] = OFFERED, **over: Any) -> list[str]:
     settings = Settings(**(SOUND | over))
-    findings = lint(settings.allowed(), subjects={"rack"}, offered=offered, rosters=rosters or {})
+    findings = lint(
+        settings.allowed(),
+        subjects={"rack"},
+        offered=offered,
+        rosters=rosters or {},
+        lift_people=settings.limits.lift_people,
+    )
     return [f"{one.where} {one.said}" for one in findings]
 
 
@@ -47,6 +53,10 @@ FAULTS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "too few for high risk": (
         {"approvers": {"approve": ["ann"], "set_mode": ["ann"]}},
         "only 1 may approve it (ann); name more people, or ask for fewer. It can never run: rack.crush",
+    ),
+    "too few to lift a stop": (
+        {"limits": {"lift_people": 3}},
+        "[limits] lift_people 3 people must ask for mode execute, and only 2 may (ann, bo): what is stopped stays so",
     ),
     "high risk is not approved from the command line": (
         {"approvers": {"approve": ["cy", "ann"]}},
