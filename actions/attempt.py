@@ -294,14 +294,12 @@ class Attempts:
 
     def _counted(self, tx: Transaction, proposal: ActionProposal) -> list[tuple[Approval, Verb]]:
         approvals = tx.approvals(proposal.id)
-        if not proposal.break_glass:
+        review = tx.review(proposal.id) if proposal.break_glass else None
+        answering = [one for one in approvals if review is not None and one.person == review.person]
+        if review is None or not answering:
             return [(approval, Verb.APPROVE) for approval in approvals]
-        review = tx.review(proposal.id)
-        if review is None:
-            return []
         # Whoever broke the glass answers for it alone, by the identity that did: another may have approved it before.
         by = Actor.parse(review.opened_by)
-        answering = (one for one in approvals if one.person == review.person)
         return [(replace(one, actor=review.opened_by, via=Via(by.kind.value)), Verb.BREAK_GLASS) for one in answering]
 
     def _claimed(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> Claim | OperatorError:

@@ -52,17 +52,11 @@ class BreakGlass:
             return NotReadyError(proposal.id, proposal.status, "run by breaking the glass")
         if proposal.break_glass:
             return ConflictError(f"The glass is broken for action {proposal.id} already; it is about to run.")
-        reading = ask.reading
-        fresh = reading is not None and reading.is_fresh(ask.at)
         return (
             require_live(tx, proposal, self.kill_files, now=ask.at)
             or displayed_otherwise(tx, proposal, ask)
             or self.successors.not_offered(tx, proposal, ask.by, ask.at)
-            or (
-                self.successors.renew(tx, proposal, reading.drift, ask.by, ask.at)
-                if reading is not None and fresh and reading.drift
-                else None
-            )
+            or self.successors.moved(tx, proposal, ask.reading, ask.by, ask.at)
         )
 
     def _approved(self, tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -40,6 +41,7 @@ from actions.models import (
     FailureOutcome,
     ReasonCode,
     RefusalCode,
+    Review,
     Seen,
     SuccessOutcome,
     Verb,
@@ -199,21 +201,10 @@ class Decisions:
             require_live(tx, proposal, self.kill_files, now=ask.at)
             or displayed_otherwise(tx, proposal, ask)
             or self.successors.not_offered(tx, proposal, ask.by, ask.at)
-            or self._moved(tx, proposal, ask)
+            or self.successors.moved(tx, proposal, ask.reading, ask.by, ask.at)
             or self._never(proposal, ask)
             or self._limited(tx, proposal, ask)
         )
-
-    def _moved(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
-        reading = ask.reading
-        if reading is None or not reading.is_fresh(ask.at):
-            return None  # it is read anew before it runs
-        if reading.preview.refusal:
-            return ConflictError(
-                f"Action {proposal.id} must not be done now: {reading.preview.refusal.rstrip('.')}. Nothing was "
-                "changed; it can be approved once that is over."
-            )
-        return self.successors.renew(tx, proposal, reading.drift, ask.by, ask.at) if reading.drift else None
 
     def _never(self, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
         why = self.schedule.never(proposal, ask.at)
@@ -309,10 +300,15 @@ def _looked_at(evidence: str) -> dict[str, Json]:
 
 def still_missing(reader: Reader, policy: Policy, proposal: ActionProposal) -> Missing:
     """Return what *proposal* still needs of people before it may run, as the policy is now."""
-    if proposal.break_glass:
+    approvals = reader.approvals(proposal.id)
+    if proposal.break_glass and _is_answered_for(reader.review(proposal.id), approvals):
         return NOTHING_MISSING
     quorum = policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)
-    return missing(proposal, quorum, reader.approvals(proposal.id))
+    return missing(proposal, quorum, approvals)
+
+
+def _is_answered_for(review: Review | None, approvals: Iterable[Approval]) -> bool:
+    return review is not None and any(approval.person == review.person for approval in approvals)
 
 
 def displayed_otherwise(tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:

@@ -10,6 +10,7 @@ from actions.lifecycle import FAILED, PENDING, UNKNOWN
 from actions.models import ActionProposal, Actor, Caller, Control, ReasonCode, SafetyMode, Via
 from actions.ports import Reader, Transaction
 from actions.safety import all_in_flight, announce, lock
+from actions.successors import rivals_of
 
 HOUR: Final = timedelta(hours=1)
 BREAKER: Final = Caller(actor=Actor.system("breaker"), via=Via.SYSTEM)
@@ -104,8 +105,7 @@ NO_LIMITS: Final = Limits()
 
 def _makes_room(reader: Reader, draft: ActionProposal) -> bool:
     old = None if draft.supersedes is None else reader.proposal(draft.supersedes)
-    rivals = reader.pending_on(draft.subject, draft.target)
-    return (old is not None and old.status in PENDING) or any(one.action_name == draft.action_name for one in rivals)
+    return (old is not None and old.status in PENDING) or bool(rivals_of(reader, draft))
 
 
 def _failures(tx: Transaction, subject: str, overall: Control, own: Control, most: int) -> list[ActionProposal]:

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from actions.canonical import Json
 from actions.drafts import Drafts
-from actions.errors import OperatorError, StaleError
+from actions.errors import ConflictError, OperatorError, StaleError
 from actions.lifecycle import APPROVED, PENDING, WITHDRAW
 from actions.models import ActionProposal, Actor, Caller, ReasonCode, Via
-from actions.ports import OutboxKind, Transaction
-from actions.readings import drift_of
+from actions.ports import OutboxKind, Reader, Transaction
+from actions.readings import Reading, drift_of
 from actions.registry import ActionRegistry, Preview
 from actions.safety import refuse_decided
 from actions.transitions import bear, transition
@@ -34,6 +34,22 @@ class Successors:
         withdraw_stale(tx, proposal, drift, by, at)
         born = bear_in_place(tx, self.drafts.again(proposal, at), (), by=RENEWAL, at=at)
         return StaleError(proposal.id, drift, successor=born.id if born is not None else None)
+
+    def moved(
+        self, tx: Transaction, proposal: ActionProposal, reading: Reading | None, by: Caller, at: datetime
+    ) -> OperatorError | None:
+        """Return why a person's yes does not count for what the target looked like last; None if it does.
+
+        What must not be done now stays as it is; what rests on something that has moved is renewed.
+        """
+        if reading is None or not reading.is_fresh(at):
+            return None  # it is read anew before it runs
+        if reading.preview.refusal:
+            return ConflictError(
+                f"Action {proposal.id} must not be done now: {reading.preview.refusal.rstrip('.')}. Nothing was "
+                "changed; it can be approved once that is over."
+            )
+        return self.renew(tx, proposal, reading.drift, by, at) if reading.drift else None
 
     def stale(
         self, tx: Transaction, proposal: ActionProposal, now_there: Preview, by: Caller, at: datetime
@@ -82,11 +98,11 @@ def bear_in_place(
     return born
 
 
-def rivals_of(tx: Transaction, draft: ActionProposal) -> list[ActionProposal]:
+def rivals_of(reader: Reader, draft: ActionProposal) -> list[ActionProposal]:
     """Return what waits for a decision about the same action on the same target; what was approved stays so."""
     return [
         one
-        for one in tx.pending_on(draft.subject, draft.target)
+        for one in reader.pending_on(draft.subject, draft.target)
         if one.action_name == draft.action_name and one.status is not APPROVED
     ]
 
