@@ -63,7 +63,7 @@ def build_app(
     cancellations.register(app, executor=executor, modals=modals)
     proposing.register(app, executor=executor, doorkeeper=doorkeeper, registry=registry, modals=modals)
     aftermath.register(app, executor=executor, doorkeeper=doorkeeper, desk=desk, modals=modals)
-    reading.register(app, executor=executor, doorkeeper=doorkeeper, desk=desk, modals=modals, clock=clock)
+    reading.register(app, executor=executor, doorkeeper=doorkeeper, desk=desk, modals=modals)
     commands.register(app, commands=slash)
     home.register(app, desk=desk, safety=safety, modals=modals)
     reminders.register(app, reminders=reminding)

@@ -9,7 +9,6 @@ from actions.errors import NotReadyError
 from actions.executor import ActionExecutor
 from actions.lifecycle import APPROVED, VALIDATED
 from actions.models import ActionProposal
-from actions.ports import Clock
 from bot.desk import Desk
 from bot.doorkeeper import Doorkeeper
 from bot.ids import Button, Shortcut
@@ -19,9 +18,7 @@ from bot.views.blocks import View
 from bot.views.preview_modal import preview_modal, reading_modal
 
 
-def register(
-    app: AsyncApp, *, executor: ActionExecutor, doorkeeper: Doorkeeper, desk: Desk, modals: Modals, clock: Clock
-) -> None:
+def register(app: AsyncApp, *, executor: ActionExecutor, doorkeeper: Doorkeeper, desk: Desk, modals: Modals) -> None:
     """Attach what every full member may use."""
 
     @app.action(Button.DETAILS.value)
@@ -36,7 +33,7 @@ def register(
         proposal = (await doorkeeper.show(press.proposal_id, to=press.actor)).proposal
         if proposal.status not in {VALIDATED, APPROVED}:
             raise NotReadyError(proposal.id, proposal.status, "previewed")
-        modals.open_and_follow(press.trigger_id, reading_modal(proposal), partial(_read, executor, proposal, clock))
+        modals.open_and_follow(press.trigger_id, reading_modal(proposal), partial(_read, executor, proposal))
         await ack()
 
     @app.message_shortcut(Shortcut.WHAT_IS_THIS.value)
@@ -47,6 +44,6 @@ def register(
         await ack()
 
 
-async def _read(executor: ActionExecutor, proposal: ActionProposal, clock: Clock) -> View:
+async def _read(executor: ActionExecutor, proposal: ActionProposal) -> View:
     reading = await executor.preview_proposal(proposal.id)
-    return preview_modal(proposal, reading, clock.now())
+    return preview_modal(proposal, reading)

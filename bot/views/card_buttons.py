@@ -31,6 +31,11 @@ def details_button(proposal_id: int) -> Block:
     return _about(Button.DETAILS, "Details", proposal_id, says=f"Details of action {proposal_id}")
 
 
+def resolve_button(proposal_id: int) -> Block:
+    """The button that opens the form in which a person says what became of what is unknown."""
+    return _about(Button.RESOLVE, "Say what happened", proposal_id, says=f"Say what became of action {proposal_id}")
+
+
 def review_button(proposal_id: int) -> Block:
     """The button that opens the form in which the review of break-glass is closed."""
     says = f"Close the review of action {proposal_id}, which ran by breaking the glass"
@@ -42,12 +47,11 @@ def _deciding(view: CardView) -> list[Block]:
     if proposal.status in PENDING:
         return _pending(view, view.button_token) if view.button_token else []
     number = proposal.id
-    settle = _about(Button.RESOLVE, "Say what happened", number, says=f"Say what became of action {number}")
     undo = _about(Button.UNDO, "Undo", number, says=f"Propose what takes action {number} back; nothing runs yet")
     retry = _about(Button.RETRY, "Try again", number, says=f"Propose action {number} once more; nothing runs yet")
     review = view.dossier.review
     offered = (
-        (proposal.status is ActionStatus.UNKNOWN, settle),
+        (proposal.status is ActionStatus.UNKNOWN, resolve_button(number)),
         (view.may_be_undone, undo),
         (view.may_be_retried, retry),
         (review is not None and review.closed_at is None, review_button(number)),

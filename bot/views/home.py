@@ -7,10 +7,10 @@ from typing import Final
 
 from actions.models import EVERYTHING, ActionProposal, Control
 from bot.ids import Button
-from bot.payloads import ProposalRef, ScopeRef
+from bot.payloads import ScopeRef
 from bot.views import blocks
 from bot.views.blocks import Block, View
-from bot.views.card_buttons import details_button
+from bot.views.card_buttons import details_button, resolve_button
 from bot.views.command_answers import mode_lines
 from bot.views.notice import notice
 from bot.views.plain import exact
@@ -116,12 +116,7 @@ def _item(item: HomeItem, now: datetime, *more: Block) -> list[Block]:
 
 def _unknown(item: HomeItem, view: HomeView) -> list[Block]:
     number = item.proposal.id
-    return _item(item, view.now, *([_resolve_button(number)] if number in view.may_settle else []))
-
-
-def _resolve_button(proposal_id: int) -> Block:
-    value = ProposalRef(p=proposal_id).compact()
-    return blocks.button(Button.RESOLVE.value, "Settle", says=f"Say what became of action {proposal_id}", value=value)
+    return _item(item, view.now, *([resolve_button(number)] if number in view.may_settle else []))
 
 
 def _ran(view: HomeView) -> list[Block]:

@@ -1,7 +1,6 @@
 """The modal in which the target's numbers are read anew, beside those on the card."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from actions.models import ActionProposal, Fact
@@ -9,7 +8,7 @@ from actions.readings import Reading
 from bot.views import blocks, sections
 from bot.views.blocks import Block, View
 from bot.views.plain import cut, line
-from bot.views.times import age, moment
+from bot.views.times import moment
 
 _MOST_NUMBERS: Final = 40
 _TEXT: Final = 300
@@ -21,13 +20,13 @@ def reading_modal(proposal: ActionProposal) -> View:
     return _modal(proposal, [blocks.section(blocks.text("Reading the target … this takes at most 10 s."))])
 
 
-def preview_modal(proposal: ActionProposal, reading: Reading, now: datetime) -> View:
+def preview_modal(proposal: ActionProposal, reading: Reading) -> View:
     """Draw what was read: whether it may be done now, what has changed, and every number, `card → now` where new."""
     numbers = _numbers(proposal.impact, reading.preview.impact)
     return _modal(
         proposal,
         [
-            sections.labelled("Read", blocks.text(f"at {moment(reading.read_at)}, {age(reading.read_at, now)}")),
+            sections.labelled("Read", blocks.text(f"at {moment(reading.read_at)}")),
             _verdict(reading),
             sections.labelled("Computed impact", *([] if numbers else [blocks.text("none was computed")])),
             *([blocks.bullets(numbers)] if numbers else []),

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from actions.models import ActionProposal, Review
-from bot.ids import Button
-from bot.payloads import ProposalRef
 from bot.views import blocks, sections
 from bot.views.blocks import Block
+from bot.views.card_buttons import review_button
 from bot.views.form import said
 from bot.views.message import Message
 from bot.views.people import person
@@ -53,13 +52,7 @@ def review(item: ReviewItem) -> list[Block]:
         sections.labelled("Why", blocks.text(line(broken.reason, _WHY))),
         *([] if item.closable else [blocks.section(blocks.text("Someone else has to close this review."))]),
     )
-    return [about, *([blocks.actions(_review_button(broken.proposal_id))] if item.closable else [])]
-
-
-def _review_button(proposal_id: int) -> Block:
-    value = ProposalRef(p=proposal_id).compact()
-    says = f"Review action {proposal_id}, which was run with break-glass"
-    return blocks.button(Button.REVIEW.value, "Review", says=says, value=value)
+    return [about, *([blocks.actions(review_button(broken.proposal_id))] if item.closable else [])]
 
 
 def _more(count: int) -> list[Block]:

@@ -212,7 +212,7 @@ async def test_the_home_shows_what_waits_for_whom_and_settles_and_reviews(bot: B
 
     await expect(home).to_contain_text("Waiting for you", timeout=SOON)
     await expect(button(home, "Say what became of action 2")).to_be_visible()
-    await expect(button(home, "Review action 1")).to_be_visible()
+    await expect(button(home, "Close the review of action 1")).to_be_visible()
     await page.set_viewport_size({"width": 1100, "height": 2_000})
     await shots.take("deciding-home", home)
 

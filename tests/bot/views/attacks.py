@@ -202,7 +202,7 @@ def faults_of_explanations(attacker: Attacker) -> list[str]:
 def faults_of_previews(attacker: Attacker) -> list[str]:
     proposal = a_proposal(**attacker.proposal())
     reading = attacker.reading()
-    drawn = (reading_modal(proposal), preview_modal(proposal, reading, NOW))
+    drawn = (reading_modal(proposal), preview_modal(proposal, reading))
     return [fault for modal in drawn for fault in view_faults(modal, users=USERS)]
 
 

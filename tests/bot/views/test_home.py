@@ -86,8 +86,8 @@ def test_what_is_unknown_is_settled_by_those_who_may_alone() -> None:
 def test_a_review_is_offered_to_others_than_who_broke_the_glass() -> None:
     theirs, own = a_home(reviews=(a_review(),)), a_home(reviews=(a_review(closable=False),))
 
-    assert "Review" in buttons(home(theirs)["blocks"])
-    assert "Review" not in buttons(home(own)["blocks"])
+    assert "Close the review" in buttons(home(theirs)["blocks"])
+    assert "Close the review" not in buttons(home(own)["blocks"])
     assert "Someone else has to close this review." in heard(home(own))
     assert "Writes fail, and Bo sleeps." in heard(home(own))
 
