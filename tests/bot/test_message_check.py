@@ -28,8 +28,11 @@ from tests.rig import ANN_CLI
 
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
-    """A bot whose delivery the test drives by hand."""
-    async with local_workspace() as workspace, built_bot(workspace, settings_for(workspace, tmp_path)) as bot:
+    """A bot whose delivery the test drives by hand, with as many cards as anybody likes."""
+    async with (
+        local_workspace() as workspace,
+        built_bot(workspace, settings_for(workspace, tmp_path, limits={"open_cards": 0})) as bot,
+    ):
         await bot.parts.safety.set_mode(SafetyMode.EXECUTE, by=ANN_CLI, reason="test")
         yield bot
 

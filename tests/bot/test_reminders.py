@@ -47,7 +47,7 @@ def mentioned(message: Json) -> list[str]:
 
 async def test_who_can_still_approve_is_reminded_in_the_thread_and_can_put_it_off(bot: Bot) -> None:
     _, card = await bot.offered("a", action="crush")
-    await bot.press(card, Button.APPROVE, by="ann")
+    await bot.approve(card, by="ann")
     await bot.card_of(1, saying="1 of 2 approvals")
     bot.clock.advance(10 * MINUTE)
     reminder = await reply(bot, card, "Action 1 still waits: 1 of 2 approvals.")

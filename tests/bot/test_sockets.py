@@ -22,7 +22,8 @@ from tests.factories import FixedClock
 
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
-    async with local_workspace() as workspace, running_bot(workspace, tmp_path) as running:
+    approval = {"low": {"required": 2}}
+    async with local_workspace() as workspace, running_bot(workspace, tmp_path, approval=approval) as running:
         await workspace.until(lambda: workspace.sockets.open_sockets == 2)
         yield running
 
@@ -57,7 +58,7 @@ def test_connections_that_last_are_renewed_without_a_pause() -> None:
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "link_disabled"])
 async def test_a_disconnect_loses_no_click_that_was_recorded_and_the_next_ones_arrive(bot: Bot, reason: str) -> None:
-    proposal_id, card = await bot.offered("a", action="crush")
+    proposal_id, card = await bot.offered("a")
     assert (await bot.press(card, Button.APPROVE, by="ann")).acked
 
     assert await bot.workspace.sockets.disconnect_all(reason) == 2
@@ -69,7 +70,7 @@ async def test_a_disconnect_loses_no_click_that_was_recorded_and_the_next_ones_a
 
 
 async def test_while_one_socket_is_renewed_the_other_takes_the_clicks(bot: Bot) -> None:
-    _, card = await bot.offered("a", action="crush")
+    _, card = await bot.offered("a")
     sockets = bot.service._problems
     client = next(iter(bot.workspace.sockets._sockets))
     await client.close()
