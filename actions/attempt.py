@@ -44,7 +44,7 @@ from actions.models import (
     Verb,
     Via,
 )
-from actions.ports import KillFiles, OutboxKind, Policy, Standing, Transaction
+from actions.ports import Decision, KillFiles, OutboxKind, Policy, Standing, Transaction
 from actions.printable import printable
 from actions.registry import ActionDefinition, ActionRegistry, Happened, P, Preview, Verdict
 from actions.safety import lock, refuse_decided, require_live
@@ -262,35 +262,50 @@ class Attempts:
         return None
 
     def _unchecked(self, tx: Transaction, proposal: ActionProposal, ready: Readiness) -> OperatorError | None:
-        for approval, _ in self._counted(tx, proposal):
+        for approval, verb in self._counted(tx, proposal):
             standing = ready.standings.get(approval.actor, UNHEARD_OF)
-            if not standing.known:
+            problem = "" if standing.known else standing.problem
+            if standing.known and self._decision(proposal, approval, verb, standing).unsure:
+                problem = "nobody could say in which Slack user groups they are"
+            if problem:
                 return NotReadyError(
-                    proposal.id, proposal.status, f"run before {approval.person} was checked again: {standing.problem}"
+                    proposal.id, proposal.status, f"run before {approval.person} was checked again: {problem}"
                 )
         return None
 
     def _denied(
         self, tx: Transaction, proposal: ActionProposal, ready: Readiness, at: datetime
     ) -> OperatorError | None:
+        why = self._taken_back(tx, proposal, ready)
+        if why is None:
+            return None
+        code = ReasonCode.DENIED_BY_POLICY
+        transition(
+            tx,
+            WITHDRAW,
+            proposal,
+            by=self.caller,
+            at=at,
+            changes={"reason_code": code, "detail": why},
+            data={"reason_code": code.value, "why": why},
+        )
+        return NotAuthorizedError(why)
+
+    def _taken_back(self, tx: Transaction, proposal: ActionProposal, ready: Readiness) -> str | None:
+        """Return why the approvals do not hold any more: somebody lost the right, or the group that was needed."""
+        held: list[Approval] = []
         for approval, verb in self._counted(tx, proposal):
-            actor = Actor.parse(approval.actor)
             standing = ready.standings.get(approval.actor, UNHEARD_OF)
-            decision = self.policy.authorize(actor, verb, proposal, standing, via=approval.via)
+            decision = self._decision(proposal, approval, verb, standing)
             if not decision.allowed:
-                why = f"{approval.person} may not approve it any more: {decision.reason}"
-                code = ReasonCode.DENIED_BY_POLICY
-                transition(
-                    tx,
-                    WITHDRAW,
-                    proposal,
-                    by=self.caller,
-                    at=at,
-                    changes={"reason_code": code, "detail": why},
-                    data={"reason_code": code.value, "why": why},
-                )
-                return NotAuthorizedError(why)
-        return None
+                return f"{approval.person} may not approve it any more: {decision.reason}"
+            still_in = approval.groups if standing.groups is None else decision.groups.intersection(approval.groups)
+            held.append(replace(approval, groups=tuple(sorted(still_in))))
+        lacking = still_missing(tx, self.policy, proposal, held)
+        return f"who approved it has left a group that is needed: it lacks {lacking.in_words()}" if lacking else None
+
+    def _decision(self, proposal: ActionProposal, approval: Approval, verb: Verb, standing: Standing) -> Decision:
+        return self.policy.authorize(Actor.parse(approval.actor), verb, proposal, standing, via=approval.via)
 
     def _counted(self, tx: Transaction, proposal: ActionProposal) -> list[tuple[Approval, Verb]]:
         approvals = tx.approvals(proposal.id)

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -298,9 +298,14 @@ def _looked_at(evidence: str) -> dict[str, Json]:
     return {"evidence": said(evidence)} if evidence.strip() else {}
 
 
-def still_missing(reader: Reader, policy: Policy, proposal: ActionProposal) -> Missing:
-    """Return what *proposal* still needs of people before it may run, as the policy is now."""
-    approvals = reader.approvals(proposal.id)
+def still_missing(
+    reader: Reader, policy: Policy, proposal: ActionProposal, held: Sequence[Approval] | None = None
+) -> Missing:
+    """Return what *proposal* still needs of people before it may run, as the policy is now.
+
+    *held* are the approvals as they count today, if that was looked up; else it is those that are stored.
+    """
+    approvals = reader.approvals(proposal.id) if held is None else held
     if proposal.break_glass and _is_answered_for(reader.review(proposal.id), approvals):
         return NOTHING_MISSING
     quorum = policy.quorum(subject=proposal.subject, action_name=proposal.action_name, risk=proposal.risk)

@@ -164,6 +164,7 @@ class _Ruling:
 
     rule: str
     refusal: str | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +254,7 @@ class ConfiguredPolicy:
             person=asker.person,
             groups=asker.groups,
             rule=ruling.rule,
+            unsure=ruling.unsure,
         )
 
     def _counts(self, person: Person, proposal: Decidable, needed: frozenset[str]) -> bool:
@@ -311,6 +313,7 @@ class ConfiguredPolicy:
                     clause.name,
                     f"You may not {_IN_WORDS[verb]}: {clause.name} denies it to a Slack user group, and whether you "
                     "are in it could not be found out. Try again from Slack, or in a minute.",
+                    unsure=True,
                 )
         return None
 
@@ -321,9 +324,10 @@ class ConfiguredPolicy:
                 return _Ruling(clause.name)
         names = ", ".join(sorted({_in_words(name) for clause in clauses for name in clause.who}))
         reason = f"You may not {_IN_WORDS[verb]}. Those who may: {names or 'nobody: the list in [approvers] is empty'}."
-        if any(asker.may_be_among(clause.who) for clause in clauses):
+        unsure = any(asker.may_be_among(clause.who) for clause in clauses)
+        if unsure:
             reason = f"{reason} Whether you are in that group could not be found out. Try from Slack, or in a minute."
-        return _Ruling("nothing grants it", reason)
+        return _Ruling("nothing grants it", reason, unsure=unsure)
 
     def _denying(self, verb: Verb, proposal: Decidable | None, subject: str | None) -> Iterable[Clause]:
         return (

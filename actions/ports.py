@@ -120,6 +120,8 @@ class Decision:
     """The names of the policy's groups that the person is in."""
     rule: str = ""
     """What decided: a place in the configuration such as `[[denials]] 2`, or a rule that holds everywhere."""
+    unsure: bool = False
+    """Refused because nobody could say in which groups the person is; what was allowed before is not taken back."""
 
 
 class Decidable(Protocol):

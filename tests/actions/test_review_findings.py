@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from actions.errors import ConflictError, LimitError, NotReadyError
+from actions.errors import ConflictError, LimitError, NotAuthorizedError, NotReadyError
 from actions.limits import Limits
-from actions.models import Review
-from actions.ports import Store
+from actions.models import Actor, Review, SafetyMode, Verb
+from actions.policy import ConfiguredPolicy, Group, QuorumClause
+from actions.ports import Standing, Store
 from actions.registry import Preview
-from tests.actions.parts import redefine, require_sound, status
+from tests.actions.parts import executor_over, redefine, require_sound, status
 from tests.factories import FixedClock
-from tests.rig import ANN, BO, MemoryKillFiles, Rig, Touch
+from tests.rig import ANN, BO, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
 
 
 class TestBreakGlass:
@@ -50,6 +51,70 @@ class TestBreakGlass:
         assert await status(rig.store, proposal_id) == "validated"
         assert await rig.store.read(lambda reader: reader.review(proposal_id)) is None
         await require_sound(rig)
+
+
+DBA = Group(name="dba", slack="S1DBA")
+NEEDS_DBA = ConfiguredPolicy(replace(GRANTS, groups=(DBA,), quorums=(QuorumClause(needs=frozenset({"dba"})),)))
+BY_DBA = ConfiguredPolicy(replace(GRANTS, groups=(DBA,), verbs=dict.fromkeys(Verb, frozenset({"group:dba"}))))
+
+
+class Members(KnownPeople):
+    """A directory that knows who is in Slack's user groups, unless `groups` is None."""
+
+    groups: frozenset[str] | None = frozenset({"S1DBA"})
+
+    async def standing(self, actor: Actor) -> Standing:
+        return replace(await super().standing(actor), groups=self.groups)
+
+
+class TestGroups:
+    async def approved(self, store: Store, clock: FixedClock, policy: ConfiguredPolicy) -> tuple[Rig, Members]:
+        rig, members = Rig(store, MemoryKillFiles(), clock, policy=policy), Members()
+        await rig.start(execute=False)
+        rig.executor = executor_over(rig, policy=policy, directory=members)
+        open_to = Rig(store, rig.kill_files, clock)
+        await open_to.safety.set_mode(SafetyMode.EXECUTE, by=ANN, reason="test")
+        await rig.approved("a")
+        return rig, members
+
+    async def test_who_has_left_the_group_that_was_needed_does_not_stand_for_it_any_more(
+        self, store: Store, clock: FixedClock
+    ) -> None:
+        rig, members = await self.approved(store, clock, NEEDS_DBA)
+        members.groups = frozenset()
+
+        with pytest.raises(NotAuthorizedError, match="it lacks an approval by somebody in dba"):
+            await rig.executor.execute_proposal(1)
+
+        assert await status(store, 1) == "cancelled(denied_by_policy)"
+        assert rig.target.ledger == {}
+        await require_sound(rig)
+
+    @pytest.mark.parametrize("policy", [NEEDS_DBA, BY_DBA], ids=["needed", "allowed"])
+    async def test_who_is_still_in_it_does(self, store: Store, clock: FixedClock, policy: ConfiguredPolicy) -> None:
+        rig, _ = await self.approved(store, clock, policy)
+
+        assert (await rig.executor.execute_proposal(1)).status.value == "completed"
+
+    async def test_an_approval_is_not_taken_back_because_slack_does_not_say_who_is_in_a_group(
+        self, store: Store, clock: FixedClock
+    ) -> None:
+        rig, members = await self.approved(store, clock, BY_DBA)
+        members.groups = None
+
+        with pytest.raises(NotReadyError, match="before ann was checked again: nobody could say in which Slack user"):
+            await rig.executor.execute_proposal(1)
+        assert await status(store, 1) == "approved"
+
+        members.groups = frozenset({"S1DBA"})
+        assert (await rig.executor.execute_proposal(1)).status.value == "completed"
+
+    async def test_but_it_is_where_slack_says_that_they_have_left(self, store: Store, clock: FixedClock) -> None:
+        rig, members = await self.approved(store, clock, BY_DBA)
+        members.groups = frozenset()
+
+        with pytest.raises(NotAuthorizedError, match="ann may not approve it any more"):
+            await rig.executor.execute_proposal(1)
 
 
 class TestLimits:
