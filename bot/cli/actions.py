@@ -111,7 +111,7 @@ def preview(proposal_id: ProposalId, as_json: AsJson = False) -> None:
     help=guide(
         "Approve an action and see what comes of it. Shows it first; at medium risk it asks, on a terminal. At high "
         "risk (where [approval.high] cli allows it) you type the name of the target, or give it with --confirm; then "
-        "everybody has ten seconds to abort it, you with Ctrl-C. If no `operator run` is alive, this command runs the "
+        "everybody has some seconds to abort it, you with Ctrl-C. If no `operator run` is alive, this command runs the "
         "action itself; else it waits for it, at most a minute. What may only start later is not waited for.",
         "operator actions approve 12",
         "operator actions approve 12 --yes --json",

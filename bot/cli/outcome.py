@@ -97,10 +97,10 @@ async def _still_approved(parts: Parts, proposal_id: int) -> bool:
 def _tell_seconds(proposal_id: int, ahead: float, *, again: bool) -> None:
     text = f"action {proposal_id} runs in {ahead:2.0f} s; Ctrl-C stops it"
     if sys.stderr.isatty():
-        sys.stderr.write(f"\roperator: {text}, and so does operator actions abort {proposal_id} ")
+        sys.stderr.write(f"\roperator: {text} ")  # written over itself, so it must fit on a line
         sys.stderr.flush()
     elif not again:
-        note(text)
+        note(f"{text}, and so does operator actions abort {proposal_id}")
 
 
 async def _stop(parts: Parts, proposal: ActionProposal) -> None:

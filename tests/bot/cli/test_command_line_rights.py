@@ -12,11 +12,14 @@ from tests.rig import Rig
 
 ARGUMENTS: Final = {
     "actions approve": ["1", "--yes"],
+    "actions break-glass": ["1", "--reason", "because", "--confirm", "a"],
     "actions cancel": ["1"],
     "actions resolve": ["1", "--happened", "--reason", "seen"],
     "actions kill-switch": ["because"],
     "actions mode": ["execute", "because"],
     "actions show": ["1"],
+    "actions preview": ["1"],
+    "reviews close": ["1", "--comment", "seen"],
     "subjects observe": ["processes"],
 }
 ONLY_READ: Final = sorted(
@@ -49,7 +52,9 @@ def test_a_command_that_decides_nothing_changes_nothing(home: Home, command: str
     assert decisions(home) == before
 
 
-@pytest.mark.parametrize("command", ["actions approve", "actions resolve", "actions mode"])
+@pytest.mark.parametrize(
+    "command", ["actions approve", "actions break-glass", "actions resolve", "actions mode", "reviews close"]
+)
 def test_a_stranger_on_the_command_line_is_refused(home: Home, command: str) -> None:
     assert Kind.CLI_STRANGER not in table.CORE[table.CLI[command]].who
     home.configure(home.config.replace(f'cli = ["{login()}"]', 'cli = ["somebody-else"]'))
