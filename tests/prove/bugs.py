@@ -42,6 +42,9 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
             new="epoch=before.epoch + (stopped_as is ReasonCode.MODE_OBSERVE),",
         ),
     ),
+    "no change of mode makes a new epoch": (
+        Bug(module="actions.safety", old="epoch=before.epoch + 1,", new="epoch=before.epoch + (before.epoch < 1),"),
+    ),
     "approval counted per click": (
         Bug(
             module="actions.decisions",
@@ -291,7 +294,7 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
     ),
     "parameters cut without a word": (
         Bug(
-            module="bot.views.card",
+            module="bot.views.card_view",
             old="if not shows(render_parameters(proposal.parameters), proposal.parameters):",
             new="if not proposal.parameters and not shows(render_parameters({}), {}):",
         ),

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from actions.lifecycle import STATUS_EVENTS, replay
-from actions.models import ActionStatus, AuditEvent, SafetyMode
+from actions.models import EVERYTHING, ActionStatus, AuditEvent, SafetyMode
 from tests.prove.race_parts.answers import OK, Answer
 from tests.prove.race_parts.ledger import Effect
 from tests.prove.race_parts.remains import Remains
@@ -60,6 +60,10 @@ class Turn:
         """Return whether it switched to observe."""
         return self.mode is SafetyMode.OBSERVE
 
+    def concerns(self, subject: str) -> bool:
+        """Return whether it was for this subject, or for everything."""
+        return self.scope in {EVERYTHING, subject}
+
 
 @dataclass(frozen=True, kw_only=True)
 class History:
@@ -89,6 +93,11 @@ class History:
                 turns.append(_turn(event, self._turned(event, "began", -EVER), until.get(scope, EVER)))
                 until[scope] = self._turned(event, "ended", EVER)
         return turns[::-1]
+
+    @cached_property
+    def subjects(self) -> Mapping[int, str]:
+        """What each proposal acts upon."""
+        return {proposal.id: proposal.subject for proposal in self.remains.proposals}
 
     @cached_property
     def by_reason(self) -> Mapping[str, Answer]:

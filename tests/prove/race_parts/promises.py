@@ -13,13 +13,18 @@ _GOING_ON: Final = frozenset({"proposed", "validated", "approval", "approved", "
 
 
 def broken(history: History) -> Iterator[str]:
-    """Yield what was broken."""
+    """Yield what was broken, where an action has one effect."""
     yield from _doubled(history)
-    yield from _without_a_claim(history)
-    yield from _unlisted(history)
+    yield from begun_wrongly(history)
     yield from _epochs(history)
     yield from _gone_on(history)
     yield from _miscounted(history)
+
+
+def begun_wrongly(history: History) -> Iterator[str]:
+    """Yield the effects that nobody had claimed, or that began after a kill which does not list them."""
+    yield from _without_a_claim(history)
+    yield from _unlisted(history)
 
 
 def begun_after_kills(history: History) -> Iterator[tuple[Effect, Answer]]:
@@ -29,7 +34,8 @@ def begun_after_kills(history: History) -> Iterator[tuple[Effect, Answer]]:
         if kill is None or kill.verb != "kill" or kill.said != OK or not kill.recorded:
             continue
         for effect in history.effects:
-            if effect.began > kill.ended and history.lives[effect.proposal_id][0].seq < turn.seq:
+            known = history.lives[effect.proposal_id][0].seq < turn.seq
+            if effect.began > kill.ended and known and turn.concerns(history.subjects[effect.proposal_id]):
                 yield effect, kill
 
 
@@ -63,10 +69,11 @@ def _epochs(history: History) -> Iterator[str]:
 
 def _gone_on(history: History) -> Iterator[str]:
     for proposal_id, life in history.lives.items():
+        concerning = [turn for turn in history.turns if turn.concerns(history.subjects[proposal_id])]
         for moment in life:
             if moment.event not in _GOING_ON:
                 continue
-            decisive = _in_force(history.turns, moment.seq)
+            decisive = _in_force(concerning, moment.seq)
             if any(turn.stops for turn in decisive):
                 yield f"proposal {proposal_id}: {moment.event} at line {moment.seq}, in observe mode"
             elif any(life[0].seq < turn.seq for turn in decisive):
