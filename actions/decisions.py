@@ -169,6 +169,7 @@ class Decisions:
         if proposal.status is not UNKNOWN:
             return NotReadyError(proposal_id, proposal.status, "resolved")
         person, reason = self.policy.person(str(ask.by.actor)), said(reason)
+        _end_record(tx, proposal, ask.at)
         moved = transition(
             tx,
             ATTEST_DONE if happened else ATTEST_UNDONE,
@@ -378,6 +379,14 @@ def _decider(tx: Transaction, proposal: ActionProposal) -> str | None:
 def _lost(tx: Transaction, proposal: ActionProposal) -> OperatorError:
     current = tx.proposal(proposal.id)
     return refuse_decided(current or proposal)
+
+
+def _end_record(tx: Transaction, proposal: ActionProposal, at: datetime) -> None:
+    record = tx.record(proposal.id)
+    if (
+        record is not None and record.finished_at is None
+    ):  # nobody wrote down how it ended; what follows counts from now
+        tx.save_record(replace(record, finished_at=at))
 
 
 def _record_digest(tx: Transaction, proposal: ActionProposal) -> dict[str, str]:

@@ -13,6 +13,8 @@ from actions.ports import Reader, Store
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
+PAGE: Final = AT_ONCE * 4
+"""How many approved proposals are looked at, at a time."""
 PAUSE: Final = 1.0
 """Seconds between two looks when nobody calls; approvals from other processes are found this late."""
 
@@ -72,8 +74,14 @@ class Dispatcher:
         self.wake()
 
     def _approved(self, reader: Reader) -> list[int]:
-        approved = reversed(reader.proposals(statuses=[APPROVED], limit=AT_ONCE * 4))
-        return [proposal.id for proposal in approved if self._executor.may_begin(proposal)]
+        ready: list[int] = []
+        page = reader.proposals(statuses=[APPROVED], limit=PAGE)
+        while True:
+            ready += [proposal.id for proposal in page if self._executor.may_begin(proposal)]
+            if len(page) < PAGE or len(ready) >= PAGE:
+                return sorted(ready)
+            # What begins later must not hide what may begin now, however much of it there is.
+            page = reader.proposals(statuses=[APPROVED], before_id=page[-1].id, limit=PAGE)
 
     async def _execute(self, proposal_id: int) -> None:
         try:

@@ -235,7 +235,6 @@ class ActionExecutor:
                 channel=old.channel,
                 retry_of=old.retry_of,
                 supersedes=old.id,
-                undo_of=old.undo_of,
             ),
             self._registry.get(old.action_name),
         )

@@ -1,18 +1,25 @@
 """Ways around people, and ways to get stuck, that a reader of the core found."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from actions.attempt import Claim, Readiness
+from actions.calendar import Opening
+from actions.canonical import Json
+from actions.dispatcher import PAGE, Dispatcher
 from actions.errors import ConflictError, LimitError, NotAuthorizedError, NotReadyError
 from actions.limits import Limits
 from actions.models import Actor, Review, SafetyMode, Verb
 from actions.policy import ConfiguredPolicy, Group, QuorumClause
-from actions.ports import Standing, Store
+from actions.ports import Decidable, Standing, Store, Transaction
 from actions.registry import Preview
 from tests.actions.parts import executor_over, redefine, require_sound, status
 from tests.factories import FixedClock
+from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
 
 
@@ -125,6 +132,75 @@ class TestLimits:
         with pytest.raises(LimitError, match="1 action on rack waits"):
             await rig.propose("a", mark="more")
 
+    async def test_what_runs_on_monday_does_not_hide_what_may_run_now(self, clock: FixedClock) -> None:
+        night = Night(until=clock.now())
+        rig = await Rig(MemoryStore(), MemoryKillFiles(), clock, calendar=night).start()
+        ready = await rig.approved("now")
+        night.until = clock.now() + timedelta(hours=9)
+        for number in range(PAGE + 1):
+            await rig.approved(f"later-{number}")
+        night.until = clock.now()
+        dispatcher = Dispatcher(store=rig.store, executor=rig.executor)
+
+        await dispatcher.dispatch()
+        await dispatcher.stop(10.0)
+
+        assert rig.target.ledger == {"now": 1}
+        assert await status(rig.store, ready) == "completed(confirmed)"
+
+
+@dataclass
+class Night:
+    """A calendar that opens at one time for everything."""
+
+    until: datetime
+
+    def opening(self, action: Decidable, at: datetime) -> Opening:  # noqa: ARG002 - the port's signature
+        return Opening(starts=max(at, self.until), why="freeze `night`" if at < self.until else "")
+
+
+class TestWhatFollows:
+    async def undoable(self, rig: Rig) -> int:
+        redefine(rig, "rack.touch", undo=undo)
+        proposal_id = await rig.approved("a")
+        await rig.executor.execute_proposal(proposal_id)
+        return proposal_id
+
+    async def test_what_a_person_says_happened_can_be_undone_from_then_on(self, rig: Rig, clock: FixedClock) -> None:
+        redefine(rig, "rack.touch", undo=undo)
+        proposal_id = await rig.approved("a")
+        await rig.store.write(lambda tx: claim(rig, tx, proposal_id))
+        await rig.store.write(
+            lambda tx: rig.executor.attempts.lose_lease(tx, proposal_id, clock.now(), owner_is_dead=True)
+        )
+        clock.advance(7_200)
+
+        await rig.executor.resolve_proposal(proposal_id, by=ANN, happened=True, reason="seen")
+
+        assert (await rig.executor.undo_proposal(proposal_id, by=ANN)).undo_of == proposal_id
+
+    async def test_an_undo_with_other_parameters_takes_nothing_back(self, rig: Rig) -> None:
+        done = await self.undoable(rig)
+        undoing = await rig.executor.undo_proposal(done, by=ANN)
+
+        edited = await rig.executor.edit_proposal(undoing.id, {"item": "a", "mark": "whatever"}, by=ANN)
+
+        assert edited.undo_of is None
+
 
 async def refusing(params: Touch) -> Preview:  # noqa: ARG001 - the registry's signature
     return Preview(impact=(), pins={"generation": 0}, refusal="the rack would lose quorum")
+
+
+def undo(params: Touch, before: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:
+    return "touch", {"item": params.item, "mark": f"back to {before['touched']}"}
+
+
+def claim(rig: Rig, tx: Transaction, proposal_id: int) -> None:
+    """Let a process claim it that dies before it sends anything."""
+    ready = Readiness(
+        preview=Preview(impact=(), pins={"generation": 0}),
+        read_at=rig.clock.now(),
+        standings={str(ANN.actor): Standing(active=True, full_member=True)},
+    )
+    assert isinstance(rig.executor.attempts.claim(tx, proposal_id, ready, rig.clock.now()), Claim)
