@@ -24,9 +24,9 @@ def card(view: CardView) -> Message:
 
     Approve is offered only while it can be given and if the parameters on the card read back exactly as stored.
     """
-    proposal = view.dossier.proposal
+    proposal, pressed = view.dossier.proposal, card_buttons(view)
     return fitted(
-        lambda room: content(view, room) + card_buttons(view),
+        lambda room: content(view, room) + pressed,
         rest=whole_in(proposal),
         kind=OutboxKind.CARD,
         ref=str(proposal.id),
