@@ -18,10 +18,12 @@ def can_ask(*, yes: bool, as_json: bool) -> bool:
 def approval_is_meant(proposal: ActionProposal, *, confirm: str | None, ask: bool) -> bool:
     """Return whether an approval is meant: low risk always, medium unless a person says no, high by the target's name.
 
+    Where the name was given without need, it has to be right too.
+
     Raises:
         typer.BadParameter: nobody can be asked for the name
     """
-    if proposal.risk is Risk.HIGH:
+    if proposal.risk is Risk.HIGH or confirm is not None:
         return target_is_meant(proposal, "approve", confirm=confirm, ask=ask)
     if proposal.risk is Risk.LOW or not ask:
         return True

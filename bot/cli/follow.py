@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 import typer
 
+from actions.errors import ConflictError
 from actions.models import ActionProposal, ActionStatus
 from bot.cli.caller import caller
 from bot.cli.look import dossier_of, print_as_json
@@ -45,7 +46,9 @@ async def edit_in(parts: Parts, proposal_id: int, *, written: Mapping[str, str],
 async def retry_in(parts: Parts, proposal_id: int, *, written: Mapping[str, str], as_json: bool) -> int:
     """Propose again what failed, among these parts."""
     parameters = await _parameters(parts, proposal_id, written) if written else None
-    following = parts.executor.retry_proposal(proposal_id, by=caller(os.environ), parameters=parameters)
+    following = _as_wanted(
+        parts.executor.retry_proposal(proposal_id, by=caller(os.environ), parameters=parameters), written, parameters
+    )
     return await _followed(parts, following, f"tries action {proposal_id} again", as_json=as_json)
 
 
@@ -70,6 +73,19 @@ def _written(given: Sequence[str]) -> dict[str, str]:
 async def _parameters(parts: Parts, proposal_id: int, written: Mapping[str, str]) -> Mapping[str, object]:
     proposal = (await dossier_of(parts.store, proposal_id)).proposal
     return changed_parameters(parts.registry.get(proposal.action_name), proposal.parameters, written)
+
+
+async def _as_wanted(
+    following: Awaitable[ActionProposal], written: Mapping[str, str], parameters: Mapping[str, object] | None
+) -> ActionProposal:
+    born = await following
+    # The same is proposed again only once, and that may have been with other parameters.
+    if parameters is not None and any(born.parameters.get(name) != parameters[name] for name in written):
+        raise ConflictError(
+            f"It was tried again before, with other parameters, as action {born.id}: operator actions show {born.id}. "
+            "Nothing was proposed."
+        )
+    return born
 
 
 async def _followed(parts: Parts, following: Awaitable[ActionProposal], how: str, *, as_json: bool) -> int:

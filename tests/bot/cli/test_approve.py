@@ -268,9 +268,10 @@ def test_where_nobody_can_be_asked_the_name_has_to_be_given(home: Home, extra: l
     assert shown(home, proposal_id)["status"] == "validated"
 
 
-def test_another_name_given_approves_nothing(home: Home) -> None:
+@pytest.mark.parametrize("action", ["crush", "touch"])
+def test_another_name_given_approves_nothing_at_any_risk(home: Home, action: str) -> None:
     home.configure(home.config + HIGH)
-    proposal_id = home.act(lambda rig: rig.propose("a", action="crush"))
+    proposal_id = home.act(lambda rig: rig.propose("a", action=action))
 
     said = home.run("actions", "approve", str(proposal_id), "--confirm", "b", "--json")
 
