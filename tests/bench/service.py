@@ -114,6 +114,8 @@ async def serve(folder: Path) -> None:
             "channel": "#ops",
             "people": PEOPLE,
             "approvers": {"approve": list(PEOPLE)},
+            # Thousands wait and run at once here.
+            "limits": {"open_cards": 0, "actions_per_hour": 0, "proposals_per_hour": 0},
             "agent": {"enabled": False},
             **{name: os.environ[name] for name in environ},
         }
