@@ -276,7 +276,11 @@ class ActionExecutor:
         undo = undo_of(self._registry, done)
         record = await self._store.read(lambda reader: reader.record(proposal_id))
         until = undoable_until(done, record, self.undo_window)
-        if undo is None or until is None:
+        if until is None:
+            raise ConflictError(
+                f"Action {proposal_id} cannot be undone: it is {done.status.value}, and only what was completed can be."
+            )
+        if undo is None:
             raise ConflictError(f"Action {proposal_id} cannot be undone: nothing is known that takes it back.")
         if self._clock.now() >= until:
             raise ConflictError(
