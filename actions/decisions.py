@@ -383,9 +383,8 @@ def _lost(tx: Transaction, proposal: ActionProposal) -> OperatorError:
 
 def _end_record(tx: Transaction, proposal: ActionProposal, at: datetime) -> None:
     record = tx.record(proposal.id)
-    if (
-        record is not None and record.finished_at is None
-    ):  # nobody wrote down how it ended; what follows counts from now
+    # Nobody wrote down when it ended: undo and the next diagnosis count from now.
+    if record is not None and record.finished_at is None:
         tx.save_record(replace(record, finished_at=at))
 
 

@@ -83,7 +83,7 @@ class Drafts:
             id=0,
             token=token,
             button_hash=button_hash(self.button_tokens.token_for(token)),
-            source_key=f"renewed:{old.id}",
+            source_key=renewed_source(old.id),
             required_approvals=self._people(old.subject, old.action_name, old.risk),
             proposed_at=at,
             expires_at=at + self.lifetimes[old.risk],
@@ -107,13 +107,23 @@ class Drafts:
 
 
 def undo_source(proposal_id: int) -> str:
-    """Return the source key of what takes this action back; each is proposed at most once."""
+    """Return the source key of what takes this action back."""
     return f"undo:{proposal_id}"
 
 
 def retry_source(proposal_id: int) -> str:
-    """Return the source key of what tries this action again at the press of a button; each is proposed at most once."""
+    """Return the source key of what tries this action again at the press of a button."""
     return f"retry:{proposal_id}"
+
+
+def once_more_source(source_key: str, ended_id: int) -> str:
+    """Return the source key of what is asked for once more, after its last proposal ended without having begun."""
+    return f"{source_key}@{ended_id}"
+
+
+def renewed_source(proposal_id: int) -> str:
+    """Return the source key of what is proposed in the place of this proposal, because its target has moved."""
+    return f"renewed:{proposal_id}"
 
 
 def edit_source(proposal_id: int) -> str:
@@ -139,7 +149,7 @@ def recommendation_like(proposal: ActionProposal, parameters: Mapping[str, Any])
 
 
 def retried(failed: ActionProposal, by: Caller, parameters: Mapping[str, Any] | None = None) -> Proposition:
-    """Return the same again, or with other *parameters*; once for each failure. It stays the idea of who had it."""
+    """Return the same again, or with other *parameters*. It stays the idea of who had it."""
     return Proposition(
         recommendation=recommendation_like(failed, failed.parameters if parameters is None else parameters),
         source_key=retry_source(failed.id),

@@ -14,7 +14,7 @@ from actions.calendar import ALWAYS_OPEN, Calendar
 from actions.canonical import Json, canonical_json
 from actions.decisions import Decisions, Outcome
 from actions.diagnosis.models import ActionRecommendation
-from actions.drafts import Drafts, Proposition, edit_source, recommendation_like, retried, undo_source
+from actions.drafts import Drafts, Proposition, edit_source, once_more_source, recommendation_like, retried, undo_source
 from actions.errors import (
     BadRequestError,
     ConflictError,
@@ -28,7 +28,7 @@ from actions.errors import (
     TargetUnavailableError,
     UnknownProposalError,
 )
-from actions.lifecycle import APPROVED, FAILED, PROPOSED, REJECT, VALIDATE, VALIDATED
+from actions.lifecycle import APPROVED, CANCELLED, EXPIRED, FAILED, PROPOSED, REJECT, VALIDATE, VALIDATED
 from actions.limits import NO_LIMITS, Limits
 from actions.models import (
     ActionProposal,
@@ -64,7 +64,7 @@ from actions.reminder_schedule import ReminderSchedule
 from actions.run import Run
 from actions.safety import effective, is_of_earlier_epoch, lock, said, stand_down
 from actions.schedule import Schedule
-from actions.successors import Successors, bear_in_place, why_not_offered
+from actions.successors import Successors, bear_in_place, newest_from, why_not_offered
 from actions.transitions import note, transition
 from actions.undo import undo_of, undoable_until
 from actions.validation import validate_action_params
@@ -467,7 +467,14 @@ class ActionExecutor:
 
         def work(tx: Transaction) -> Outcome:
             asked = admitted(tx, self._policy, Verb.PROPOSE, earlier.id, ask())
-            return asked if isinstance(asked, OperatorError) else self._propose(tx, draft, by)
+            if isinstance(asked, OperatorError):
+                return asked
+            last = newest_from(tx, draft.source_key)
+            if last is None:
+                return self._propose(tx, draft, by)
+            if last.status in {CANCELLED, EXPIRED}:
+                return self._propose(tx, replace(draft, source_key=once_more_source(draft.source_key, last.id)), by)
+            return last if last.params_hash == draft.params_hash else _asked_otherwise(earlier, last)
 
         return await self._decide(work)
 
@@ -575,6 +582,13 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+def _asked_otherwise(earlier: ActionProposal, last: ActionProposal) -> OperatorError:
+    return ConflictError(
+        f"Action {last.id} follows on action {earlier.id} already, with other parameters, and is {last.status.value}. "
+        "Nothing was changed; edit or cancel that one."
+    )
 
 
 def _note_limit(tx: Transaction, draft: ActionProposal, refusal: LimitError, by: Caller) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from actions.canonical import Json
-from actions.drafts import Drafts
+from actions.drafts import Drafts, edit_source, once_more_source, renewed_source
 from actions.errors import ConflictError, OperatorError, StaleError
 from actions.lifecycle import APPROVED, PENDING, WITHDRAW
 from actions.models import ActionProposal, Actor, Caller, ReasonCode, Via
@@ -96,6 +96,16 @@ def bear_in_place(
     for earlier in {born.undo_of, born.retry_of} - {None}:
         tx.enqueue(OutboxKind.CARD, str(earlier), at=at)
     return born
+
+
+def newest_from(reader: Reader, source_key: str) -> ActionProposal | None:
+    """Return what came of the proposal from this source: edited, renewed or asked for once more, the newest."""
+    found = following = reader.proposal_by_source(source_key)
+    while following is not None:
+        found = following
+        keys = (edit_source(found.id), renewed_source(found.id), once_more_source(source_key, found.id))
+        following = next(filter(None, map(reader.proposal_by_source, keys)), None)
+    return found
 
 
 def rivals_of(reader: Reader, draft: ActionProposal) -> list[ActionProposal]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from actions.canonical import Json
 from actions.errors import IllegalTransitionError
-from actions.lifecycle import IN_FLIGHT, PROPOSE, TERMINAL, UNKNOWN, Transition
+from actions.lifecycle import CANCELLED, EXPIRED, IN_FLIGHT, PROPOSE, TERMINAL, UNKNOWN, Transition
 from actions.models import ActionProposal, Caller
 from actions.ports import AuditEntry, OutboxKind, Transaction
 from actions.printable import printable
@@ -41,6 +41,8 @@ def transition(
         return None
     _write_down(tx, row.event, moved, by, at, data or {})
     tx.enqueue(OutboxKind.CARD, str(moved.id), at=at)
+    for earlier in {moved.undo_of, moved.retry_of} - {None} if row.to in {CANCELLED, EXPIRED} else ():
+        tx.enqueue(OutboxKind.CARD, str(earlier), at=at)  # it may be asked for once more
     if proposal.status in IN_FLIGHT and (row.to in TERMINAL or row.to is UNKNOWN):
         tx.enqueue(OutboxKind.RESULT, str(moved.id), at=at)
     return moved

@@ -1,7 +1,9 @@
 """What came of a proposal besides its own outcome, read for its card."""
 
 from actions.drafts import retry_source, undo_source
+from actions.lifecycle import CANCELLED, EXPIRED
 from actions.ports import Dossier, OutboxKind, Reader
+from actions.successors import newest_from
 from bot.links import Links
 from bot.views.card_view import FollowUp, FollowUps
 
@@ -23,5 +25,6 @@ def gather(reader: Reader, dossier: Dossier, links: Links) -> FollowUps:
 
 
 def _from(reader: Reader, source_key: str) -> int | None:
-    found = reader.proposal_by_source(source_key)
-    return found.id if found is not None else None
+    found = newest_from(reader, source_key)
+    # What ended without having begun can be asked for once more.
+    return found.id if found is not None and found.status not in {CANCELLED, EXPIRED} else None

@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from actions.errors import BadParametersError, ConflictError
 from actions.executor import ActionExecutor
+from actions.lifecycle import PROPOSED, VALIDATED
 from actions.models import ActionProposal, Verb
 from actions.registry import ActionDefinition, ActionRegistry
 from bot.doorkeeper import Doorkeeper
@@ -86,6 +87,12 @@ def _definition(registry: ActionRegistry, proposal: ActionProposal) -> ActionDef
 
 
 def _proposed(proposal: ActionProposal, purpose: str, earlier: int) -> View:
+    if proposal.status not in {PROPOSED, VALIDATED}:
+        said = (
+            f"Action {proposal.id} was proposed {purpose} action {earlier} before, and is {proposal.status.value}. "
+            "Nothing was changed; its card says what became of it."
+        )
+        return answer_modal(notice(said), title="Proposed before")
     said = (
         f"Action {proposal.id} is proposed {purpose} action {earlier}. Its target is read now; then its card says "
         "what would happen, and who may approve it. Nothing has run."

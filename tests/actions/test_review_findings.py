@@ -15,9 +15,9 @@ from actions.errors import ConflictError, LimitError, NotAuthorizedError, NotRea
 from actions.limits import Limits
 from actions.models import Actor, Review, SafetyMode, Verb
 from actions.policy import ConfiguredPolicy, Group, QuorumClause
-from actions.ports import Decidable, Standing, Store, Transaction
+from actions.ports import Decidable, OutboxKind, Standing, Store, Transaction
 from actions.registry import Preview
-from tests.actions.parts import executor_over, redefine, require_sound, status
+from tests.actions.parts import delivered, executor_over, outbox, redefine, require_sound, status
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
@@ -186,6 +186,58 @@ class TestWhatFollows:
         edited = await rig.executor.edit_proposal(undoing.id, {"item": "a", "mark": "whatever"}, by=ANN)
 
         assert edited.undo_of is None
+
+    @pytest.mark.parametrize("how", ["cancelled", "killed", "expired"])
+    async def test_what_ended_before_it_began_can_be_asked_for_once_more(
+        self, rig: Rig, clock: FixedClock, how: str
+    ) -> None:
+        done = await self.undoable(rig)
+        first = await rig.executor.undo_proposal(done, by=ANN)
+        if how == "cancelled":
+            await rig.executor.cancel_proposal(first.id, by=BO)
+        elif how == "killed":
+            await rig.safety.kill_switch(by=BO, reason="stop")
+            await rig.safety.set_mode(SafetyMode.EXECUTE, by=BO, reason="go on")
+        else:
+            rig.executor.undo_window = timedelta(hours=9)
+            clock.advance(3_600)
+            await rig.sweeper.sweep()
+
+        second = await rig.executor.undo_proposal(done, by=ANN)
+
+        assert (second.status.value, second.undo_of, second.parameters) == ("proposed", done, first.parameters)
+        assert await rig.executor.undo_proposal(done, by=BO) == second
+        await require_sound(rig)
+
+    async def test_who_tries_again_otherwise_is_told_that_it_was_done_with_other_parameters(self, rig: Rig) -> None:
+        failed = await self.failed(rig)
+        first = await rig.executor.retry_proposal(failed, by=ANN)
+
+        with pytest.raises(ConflictError, match=f"Action {first.id} follows on action {failed} already, with other"):
+            await rig.executor.retry_proposal(failed, by=BO, parameters={"item": "b"})
+
+    async def test_what_was_edited_follows_in_the_place_of_what_it_replaced(self, rig: Rig) -> None:
+        failed = await self.failed(rig)
+        first = await rig.executor.retry_proposal(failed, by=ANN)
+        edited = await rig.executor.edit_proposal(first.id, {"item": "b"}, by=BO)
+
+        with pytest.raises(ConflictError, match=f"Action {edited.id} follows"):
+            await rig.executor.retry_proposal(failed, by=ANN)
+
+    async def test_the_card_of_what_failed_is_drawn_anew_when_its_next_try_ends_before_it_began(self, rig: Rig) -> None:
+        failed = await self.failed(rig)
+        again = await rig.executor.retry_proposal(failed, by=ANN)
+        await delivered(rig)
+
+        await rig.executor.cancel_proposal(again.id, by=BO)
+
+        assert {item.ref for item in await outbox(rig, OutboxKind.CARD)} == {str(failed), str(again.id)}
+
+    async def failed(self, rig: Rig) -> int:
+        proposal_id = await rig.approved("a")
+        rig.target.faults["a"] = "refuse"
+        await rig.executor.execute_proposal(proposal_id)
+        return proposal_id
 
 
 async def refusing(params: Touch) -> Preview:  # noqa: ARG001 - the registry's signature
