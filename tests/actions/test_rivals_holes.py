@@ -18,7 +18,7 @@ A modal that decides when it is closed:
 A link, or any GET, that decides:
     tests/bot/test_rivals_holes.py::test_no_address_decides_however_it_is_asked
     tests/bot/test_rivals_holes.py::test_no_button_of_a_card_is_a_link
-    tests/bot/test_authorization_matrix.py::test_over_http_nothing_is_decided_whatever_is_asked_for
+    tests/bot/test_authorization_matrix.py::test_over_http_a_token_opens_one_door_and_nothing_else_is_decided
 An approval that is used again for a second call of the same kind:
     tests/actions/test_decisions.py::test_an_approval_is_not_reused_for_a_second_action_that_looks_the_same
     tests/actions/test_run.py::test_many_executors_at_once_run_it_once

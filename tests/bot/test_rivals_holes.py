@@ -12,6 +12,7 @@ from bot.dispatch import dispatch
 from bot.ids import Button
 from tests.bot.authorization.doors import METHODS, payload
 from tests.bot.authorization.kinds import INGEST_TOKEN, Kind
+from tests.bot.authorization.stages import Stage
 from tests.bot.authorization.world import Mode, State, World, world
 from tests.bot.running import local_workspace, running_bot
 
@@ -31,7 +32,7 @@ ADDRESSES = (
 async def waiting(tmp_path: Path) -> AsyncIterator[World]:
     """Something that waits for its approval."""
     async with world(tmp_path) as made:
-        made.put(State(ActionStatus.VALIDATED, Mode.EXECUTE))
+        made.put(State(Stage.WAITING, Mode.EXECUTE))
         yield made
 
 

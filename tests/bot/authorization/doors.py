@@ -13,20 +13,20 @@ import typer
 from typer.core import TyperGroup
 
 from actions.errors import OperatorError
-from actions.models import Caller, SafetyMode
+from actions.models import EVERYTHING, Caller, SafetyMode
 from bot.cli.main import app as operator
 from bot.dispatch import dispatch
 from bot.housekeeping import prune
 from bot.ids import PARAMETER, Button, Entry, Event, Field, Modal, Shortcut, Subcommand
 from bot.ingest import check_body, submission
 from bot.message_check import MessageCheck
-from bot.payloads import ButtonValue, ConfirmRef, ProposalRef, ScopeRef, SnoozeValue, StopRef
+from bot.payloads import ButtonPress, ButtonValue, ProposalRef, ScopeRef, SnoozeValue, StopRef
 from bot.serve import Service
-from tests.bot.authorization.kinds import INGEST_TOKEN, TEAM, USERS, Kind, team_of
+from tests.bot.authorization.kinds import ADMIN_TOKEN, INGEST_TOKEN, TEAM, USERS, Kind, team_of
 from tests.bot.authorization.world import World
 
 _RECORDED: Final = Path(__file__).parents[2] / "data" / "slack"
-_PRESS, _DETAILS, _HOME, _COMMAND, _FORM, _CLOSED, _OPENED, _SHORTCUT = (
+_PRESS, _DETAILS, _HOME, _COMMAND, _FORM, _CLOSED, _OPENED, _MENU = (
     json.loads((_RECORDED / f"{name}.json").read_text())
     for name in (
         "block_actions_approve",
@@ -46,34 +46,32 @@ TYPED: Final[Mapping[str, str]] = {
     "mode execute": "mode execute because",
     "kill-switch": "kill-switch",
     "list": "list",
-    "show": "show 1",
-    "approve": "approve 1",
-    "cancel": "cancel 1",
+    "show": "show {number}",
+    "approve": "approve {number}",
+    "approve TARGET": "approve {number} a",
+    "approve ANOTHER": "approve {number} b",
+    "cancel": "cancel {number}",
     "reviews": "reviews",
     "digest": "digest",
     "help": "help",
 }
 """What is typed after `/operator`, by the name of its row."""
-_TYPED_INTO: Final[Mapping[Modal, Mapping[Field, Any]]] = {
-    Modal.CANCEL_REASON: {Field.REASON: {"value": "because"}},
-    Modal.CONFIRM: {Field.TARGET: {"value": "a"}},
-    Modal.BREAK_GLASS: {Field.TARGET: {"value": "a"}, Field.REASON: {"value": "because"}},
-    Modal.RESOLVE: {
-        Field.HAPPENED: {"selected_option": {"value": "yes"}},
-        Field.EVIDENCE: {"value": "ls"},
-        Field.REASON: {"value": "because"},
-    },
-    Modal.REVIEW: {Field.COMMENT: {"value": "right"}},
-    Modal.STOP: {Field.REASON: {"value": "because"}},
-    Modal.STOP_REASON: {Field.REASON: {"value": "because"}},
+_ENTERED: Final[Mapping[Field, Mapping[str, Any]]] = {
+    Field.REASON: {"value": "because"},
+    Field.REASON_CODE: {"selected_option": {"value": "too_risky"}},
+    Field.TARGET: {"value": "a"},
+    Field.HAPPENED: {"selected_option": {"value": "yes"}},
+    Field.EVIDENCE: {"value": "ls"},
+    Field.COMMENT: {"value": "it was right"},
 }
-"""What is entered into each form that asks for no parameters."""
-_PARAMETERS: Final[Mapping[Modal, Mapping[str, str]]] = {
-    Modal.EDIT: {"item": "a", "mark": "other"},
-    Modal.RETRY: {"item": "a", "mark": ""},
+"""What is entered into the fields of any form."""
+_MARK: Final[Mapping[Modal, str]] = {Modal.EDIT: "other"}
+"""What is entered as the action's second parameter, where it is not empty."""
+_NOT_ON_A_CARD: Final = frozenset({Button.DETAILS, Button.PREVIEW, Button.EDIT, Button.UNDO, Button.RETRY}) | {
+    Button.RESOLVE,
+    Button.REVIEW,
 }
-_DECIDING: Final = frozenset({Button.APPROVE, Button.CONFIRM, Button.BREAK_GLASS, Button.ABORT, Button.CANCEL})
-"""The buttons that carry the secret of their card."""
+"""The buttons that carry no secret of a card."""
 DIAGNOSIS: Final[Mapping[str, Any]] = {
     "subject": "rack",
     "target": "rack",
@@ -113,63 +111,70 @@ def slack_entries() -> Iterator[str]:
 async def from_slack(world: World, entry: str, kind: Kind) -> None:
     """Have somebody do it in Slack."""
     await dispatch(world.app, payload(world, entry, kind))
+    await world.service._modals.drain()
 
 
 def payload(world: World, entry: str, kind: Kind) -> dict[str, Any]:
     """Return what Slack would send."""
-    way, _, name = entry.partition(" ")
+    way, _, rest = entry.partition(" ")
+    name, _, scope = rest.partition(" of ")
     match way:
         case "command":
-            return {**_COMMAND, "user_id": USERS[kind], "text": TYPED[name]}
+            return {**_COMMAND, "user_id": USERS[kind], "text": TYPED[rest].format(number=world.number)}
         case "event":
             return {**_OPENED, "event": {**_OPENED["event"], "user": USERS[kind]}}
         case "shortcut":
-            return _by(kind, _SHORTCUT | {"callback_id": name})
+            return _by(kind, _MENU | {"callback_id": name})
         case "button":
             return _by(kind, _pressed(world, Button(name)))
         case _:
-            return _by(kind, _modal(world, Modal(name), _FORM if way == "form" else _CLOSED))
+            return _by(kind, _modal(world, _FORM if way == "form" else _CLOSED, Modal(name), scope or EVERYTHING))
 
 
-def _modal(world: World, modal: Modal, template: Mapping[str, Any]) -> Mapping[str, Any]:
-    about = _button_value(world)
-    place = _PRESS["container"]
-    metadata: Mapping[Modal, str] = {
-        **dict.fromkeys(
-            (Modal.CONFIRM, Modal.BREAK_GLASS),
-            ConfirmRef(p=about.p, t=about.t, h=about.h, c=place["channel_id"], m=place["message_ts"]).compact(),
-        ),
-        Modal.STOP: ScopeRef(s="*").compact(),
-        Modal.STOP_REASON: StopRef(e=1).compact(),
-    }
-    entered = {field.value: {field.value: value} for field, value in _TYPED_INTO.get(modal, {}).items()} | {
-        f"{PARAMETER}{name}": {Entry.TEXT.value: {"value": value}} for name, value in _PARAMETERS.get(modal, {}).items()
-    }
+def _pressed(world: World, button: Button) -> Mapping[str, Any]:
+    if button is Button.KILL:
+        return dict(_HOME)
+    template, value = _PRESS, _on_card(world)
+    if button in {Button.SNOOZE, Button.SNOOZE_LONGER}:
+        value = SnoozeValue(p=world.number, m=15).compact()
+    elif button in _NOT_ON_A_CARD:
+        template, value = _DETAILS, ProposalRef(p=world.number).compact()
+    return {**template, "actions": [template["actions"][0] | {"action_id": button.value, "value": value}]}
+
+
+def _on_card(world: World) -> str:
+    proposal = world.proposal
+    token = world.parts.buttons.token_for(proposal.token)
+    return ButtonValue(p=proposal.id, t=token, h=proposal.params_hash).compact()
+
+
+def _modal(world: World, template: Mapping[str, Any], modal: Modal, scope: str) -> Mapping[str, Any]:
     view = template["view"] | {
         "callback_id": modal.value,
-        "private_metadata": metadata.get(modal, ProposalRef(p=1).compact()),
-        "state": {"values": entered},
+        "private_metadata": _kept(world, modal, scope),
+        "state": {"values": _filled_in(modal)},
     }
     return {**template, "view": view}
 
 
-def _pressed(world: World, button: Button) -> dict[str, Any]:
-    if button is Button.KILL:
-        return dict(_HOME)
-    template = _PRESS if button in _DECIDING | {Button.SNOOZE, Button.SNOOZE_LONGER} else _DETAILS
-    action = {"action_id": button.value, "value": _carried(world, button)}
-    return {**template, "actions": [template["actions"][0] | action]}
+def _kept(world: World, modal: Modal, scope: str) -> str:
+    match modal:
+        case Modal.CONFIRM | Modal.BREAK_GLASS:
+            pressed = ButtonPress.parse({**_PRESS, "actions": [_PRESS["actions"][0] | {"value": _on_card(world)}]})
+            return pressed.ref.compact()
+        case Modal.STOP:
+            return ScopeRef(s=scope).compact()
+        case Modal.STOP_REASON:
+            return StopRef(e=world.stop).compact()
+        case _:
+            return ProposalRef(p=world.number).compact()
 
 
-def _carried(world: World, button: Button) -> str:
-    if button in {Button.SNOOZE, Button.SNOOZE_LONGER}:
-        return SnoozeValue(p=1, m=15).compact()
-    return (_button_value(world) if button in _DECIDING else ProposalRef(p=1)).compact()
-
-
-def _button_value(world: World) -> ButtonValue:
-    proposal = world.proposal
-    return ButtonValue(p=1, t=world.parts.buttons.token_for(proposal.token), h=proposal.params_hash)
+def _filled_in(modal: Modal) -> Mapping[str, Any]:
+    parameters = {"item": "a", "mark": _MARK.get(modal, "")}
+    return {field.value: {field.value: value} for field, value in _ENTERED.items()} | {
+        f"{PARAMETER}{name}": {Entry.TEXT.value: {"value": value}} for name, value in parameters.items()
+    }
 
 
 def _by(kind: Kind, template: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,20 +191,29 @@ async def _propose(world: World, by: Caller) -> object:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "approve": lambda world, by: world.parts.executor.approve_proposal(1, by=by),
-    "cancel": lambda world, by: world.parts.executor.cancel_proposal(1, by=by, reason="because"),
-    "explain": lambda world, by: world.parts.executor.explain_cancellation(1, by=by, reason="because"),
-    "resolve": lambda world, by: world.parts.executor.resolve_proposal(1, happened=True, by=by, reason="seen"),
-    "edit": lambda world, by: world.parts.executor.edit_proposal(1, {"item": "b"}, by=by),
-    "retry": lambda world, by: world.parts.executor.retry_proposal(1, by=by),
-    "undo": lambda world, by: world.parts.executor.undo_proposal(1, by=by),
-    "break glass": lambda world, by: world.parts.executor.break_glass(1, by=by, reason="because"),
-    "review": lambda world, by: world.parts.executor.close_review(1, by=by, comment="seen"),
-    "abort": lambda world, by: world.parts.executor.abort_proposal(1, by=by),
-    "snooze": lambda world, by: world.parts.reminders.snooze(1, by=by, lasting=timedelta(minutes=15)),
+    "approve": lambda world, by: world.parts.executor.approve_proposal(world.number, by=by),
+    "cancel": lambda world, by: world.parts.executor.cancel_proposal(world.number, by=by, reason="because"),
+    "abort": lambda world, by: world.parts.executor.abort_proposal(world.number, by=by),
+    "edit": lambda world, by: world.parts.executor.edit_proposal(world.number, {"item": "a", "mark": "other"}, by=by),
+    "retry": lambda world, by: world.parts.executor.retry_proposal(world.number, by=by),
+    "undo": lambda world, by: world.parts.executor.undo_proposal(world.number, by=by),
+    "break glass": lambda world, by: world.parts.executor.break_glass(world.number, by=by, reason="because"),
+    "review": lambda world, by: world.parts.executor.close_review(world.number, by=by, comment="it was right"),
+    "explain": lambda world, by: world.parts.executor.explain_cancellation(world.number, by=by, reason="because"),
+    "resolve": lambda world, by: world.parts.executor.resolve_proposal(
+        world.number, happened=True, by=by, reason="seen"
+    ),
+    "preview": lambda world, _: world.parts.executor.preview_proposal(world.number),
+    "snooze": lambda world, by: world.parts.reminders.snooze(world.number, by=by, lasting=timedelta(minutes=15)),
     "kill": lambda world, by: world.parts.safety.kill_switch(by=by, reason="because"),
+    "kill of rack": lambda world, by: world.parts.safety.kill_switch(by=by, reason="because", scope="rack"),
+    "explain a stop": lambda world, by: world.parts.safety.explain_stop(world.stop, by=by, reason="because"),
     "observe": lambda world, by: world.parts.safety.set_mode(SafetyMode.OBSERVE, by=by),
+    "observe of rack": lambda world, by: world.parts.safety.set_mode(SafetyMode.OBSERVE, by=by, scope="rack"),
     "execute": lambda world, by: world.parts.safety.set_mode(SafetyMode.EXECUTE, by=by, reason="because"),
+    "execute of rack": lambda world, by: world.parts.safety.set_mode(
+        SafetyMode.EXECUTE, by=by, reason="because", scope="rack"
+    ),
     "propose": _propose,
 }
 """What the core can be asked for."""
@@ -231,7 +245,7 @@ Job = Callable[[World], Awaitable[object]]
 
 async def _execute(world: World) -> None:
     with suppress(OperatorError):
-        await world.parts.executor.execute_proposal(1)
+        await world.parts.executor.execute_proposal(world.number)
 
 
 def _check_of(service: Service) -> MessageCheck:
@@ -271,18 +285,27 @@ BEARERS: Final[Mapping[str, str | None]] = {
     "nobody": None,
     "another token": "Bearer another-token-of-somebody",
     "ingest": f"Bearer {INGEST_TOKEN}",
+    "admin": f"Bearer {ADMIN_TOKEN}",
 }
 """Who comes by HTTP: the value of the Authorization header."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
+BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "/api/v1/kill-switch": {"reason": "because"},
+    "/api/v1/kill-switch of rack": {"reason": "because", "subject": "rack"},
+}
+"""What is sent, where that is no diagnosis."""
+
+
 async def by_http(client: httpx.AsyncClient, method: str, path: str, bearer: str | None) -> int:
     """Return the status of a request that says, wherever something can be said, that action 1 is to be approved."""
+    address = path.partition(" ")[0].replace("{proposal_id}", "1")
     answer = await client.request(
         method,
-        path.replace("{proposal_id}", "1"),
+        address,
         params=None if path == "/api/v1/actions" else {"approve": "1"},
         headers={} if bearer is None else {"Authorization": bearer},
-        json=None if method in {"GET", "HEAD"} else dict(DIAGNOSIS),
+        json=None if method in {"GET", "HEAD"} else dict(BODIES.get(path, DIAGNOSIS)),
     )
     return answer.status_code

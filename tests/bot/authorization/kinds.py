@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from actions.models import Actor, ActorKind, Caller, Via
+from bot.kill_switch_api import ADMIN
 
 TEAM: Final = "T024BE7LD"
 ELSEWHERE: Final = "T0ELSEWHERE"
@@ -30,11 +31,18 @@ class Kind(StrEnum):
     GONE = "deactivated"
     UNSURE = "look-up failed"
     PROPOSER = "the proposer"
+    REVISER = "who edited it"
+    BREAKER = "who broke the glass"
+    MAY_BREAK = "may break the glass, and little else"
+    MAY_REVIEW = "may close reviews, and little else"
+    MAY_EDIT = "may edit, and little else"
     CLI_PERSON = "CLI person"
     CLI_PROPOSER = "the proposer from the CLI"
+    CLI_BREAKER = "who broke the glass, from the CLI"
     CLI_STRANGER = "CLI stranger"
     AGENT = "agent"
     INGEST = "holder of the ingest token"
+    ADMIN = "holder of the admin token"
     POLICY = "a policy's own rule"
     SYSTEM = "the system itself"
 
@@ -50,39 +58,51 @@ USERS: Final[Mapping[Kind, str]] = {
     Kind.GONE: "UGONE",
     Kind.UNSURE: "UUNSURE",
     Kind.PROPOSER: "UPROPOSER",
+    Kind.REVISER: "UREVISER",
+    Kind.BREAKER: "UBREAKER",
+    Kind.MAY_BREAK: "UMAYBREAK",
+    Kind.MAY_REVIEW: "UMAYREVIEW",
+    Kind.MAY_EDIT: "UMAYEDIT",
 }
 """Those who come from Slack."""
 TERMINALS: Final[Mapping[Kind, str]] = {
     Kind.CLI_PERSON: "listed",
     Kind.CLI_PROPOSER: "proposer",
+    Kind.CLI_BREAKER: "breaker",
     Kind.CLI_STRANGER: "nobody",
 }
 """Those who come from the command line, by their logins."""
 MACHINES: Final[Mapping[Kind, Caller]] = {
     Kind.AGENT: Caller(actor=Actor(ActorKind.AGENT, "rules"), via=Via.AGENT),
     Kind.INGEST: Caller(actor=Actor(ActorKind.HTTP, "grafana"), via=Via.HTTP),
+    Kind.ADMIN: ADMIN,
     Kind.POLICY: Caller(actor=Actor(ActorKind.POLICY, "auto"), via=Via.SYSTEM),
     Kind.SYSTEM: Caller(actor=Actor.system("dispatcher"), via=Via.SYSTEM),
 }
 SECOND: Final = Caller(actor=Actor.slack(TEAM, "USECOND"), via=Via.SLACK)
-"""An approver besides, who brought things where they stand."""
+THIRD: Final = Caller(actor=Actor.slack(TEAM, "UTHIRD"), via=Via.SLACK)
+"""Approvers besides, who brought things where they stand."""
 
-# Everybody but those whom a group lets in is on every list, so that each is refused for one reason alone.
+# Everybody but those whom a group lets in is on a list, so that each is refused for one reason alone.
 PEOPLE: Final[Mapping[str, Mapping[str, list[str]]]] = {
     **{user.lower(): {"slack": [f"{TEAM}/{user}"]} for user in USERS.values() if user not in {"UGRANTED", "UUNLISTED"}},
     "ulisted": {"slack": [f"{TEAM}/ULISTED"], "cli": ["listed"]},
     "uproposer": {"slack": [f"{TEAM}/UPROPOSER"], "cli": ["proposer"]},
+    "ubreaker": {"slack": [f"{TEAM}/UBREAKER"], "cli": ["breaker"]},
     "ustranger": {"slack": [f"{ELSEWHERE}/USTRANGER", f"{TEAM}/USTRANGER"]},
     "second": {"slack": [f"{TEAM}/USECOND"]},
+    "third": {"slack": [f"{TEAM}/UTHIRD"]},
 }
 VERBS: Final = ("approve", "cancel", "kill", "set_mode", "resolve", "edit", "break_glass", "review")
+_ALONE: Final[Mapping[str, str]] = {"break_glass": "umaybreak", "review": "umayreview", "edit": "umayedit"}
+_OTHERS: Final = sorted(PEOPLE.keys() - {*_ALONE.values()})
 POLICY: Final[Mapping[str, Any]] = {
     "people": PEOPLE,
     "groups": {"trusted": {"slack": TRUSTED_GROUP}, "barred": {"members": ["udenied"]}},
-    "approvers": {verb: sorted(PEOPLE) for verb in VERBS},
-    # Proposing is for everybody in [people], and for whom it is granted besides.
+    "approvers": {verb: _OTHERS + ([_ALONE[verb]] if verb in _ALONE else []) for verb in VERBS},
     "grants": [{"who": ["group:trusted"], "may": [*VERBS, "propose"]}],
     "denials": [{"who": ["group:barred"], "may_not": [*VERBS, "propose"]}],
+    "unattended": [{"name": "nudge", "subject": "rack", "action": "rack.nudge"}],
 }
 
 
@@ -125,6 +145,8 @@ def _answer(method: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
             return {"users": [USERS[Kind.GRANTED]]}
         case "chat.postMessage":
             return {"channel": "C024BE91L", "ts": "1772331125.000400"}
+        case "views.open":
+            return {"view": {"id": "V0MODAL001"}}
         case _:
             return {"messages": [], "channels": []}
 
