@@ -110,7 +110,7 @@ def test_every_key_of_the_starting_configuration_can_be_switched_on(home: Home) 
     assert settings.channel == "#incidents"
     assert [route.channel for route in settings.routes] == ["#fire"]
     assert [one.name for one in settings.digests] == ["morning"]
-    assert list(settings.subjects) == ["etcd"]
+    assert list(settings.subjects) == ["etcd", "processes"]
     assert settings.approvers.kill == ()
 
 
