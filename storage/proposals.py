@@ -7,7 +7,19 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 
 from actions.lifecycle import IN_FLIGHT, PENDING
 from actions.models import EVERYTHING, ActionProposal, ActionRecord, ActionStatus, Approval
@@ -295,8 +307,17 @@ def _newest(wanted: frozenset[str]) -> Select[Any]:
         "of_diagnosis": _P.diagnosis_id == bindparam("of_diagnosis"),
         "before_id": _P.id < bindparam("before_id"),
     }
+    # SQLite would read a subject's whole history, or all that ever failed: what is an expression finds no index.
+    if {"of_status", "of_diagnosis"} <= wanted:
+        filters["of_status"] = _unindexed(_P.status) == bindparam("of_status", type_=_P.status.type)
+    elif "of_status" in wanted:
+        filters["of_subject"] = _unindexed(_P.subject) == bindparam("of_subject")
     query = select(PROPOSALS).where(*(filters[name] for name in sorted(wanted)))
     return query.order_by(_P.id.desc()).limit(bindparam("at_most"))
+
+
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return type_coerce(column, Text).concat("")
 
 
 def require_changeable(changes: Mapping[str, object]) -> None:

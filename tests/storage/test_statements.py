@@ -70,21 +70,42 @@ HARMLESS = {"all": ("SCAN proposals",), "audit head": ("SCAN audit",)}
 
 @pytest.mark.parametrize("name", QUERIES)
 async def test_every_list_is_read_by_an_index(sql_store: SqlStore, name: str) -> None:
+    plans = await _plans(sql_store, QUERIES[name])
+
+    assert plans
+    scans = [detail for detail in plans if detail.startswith("SCAN") and detail not in HARMLESS.get(name, ())]
+    assert scans == []
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (lambda reader: reader.proposals(statuses=PENDING, subject="etcd", before_id=5), "proposals_status"),
+        (lambda reader: reader.proposals(statuses=PENDING, diagnosis_id=1), "proposals_diagnosis"),
+    ],
+    ids=["of a subject", "of a diagnosis"],
+)
+async def test_what_waits_is_found_without_reading_what_is_over(
+    sql_store: SqlStore, query: Callable[[Reader], object], index: str
+) -> None:
+    plans = await _plans(sql_store, query)
+
+    assert len(plans) == len(PENDING)
+    assert all(index in plan for plan in plans), plans
+
+
+async def _plans(sql_store: SqlStore, query: Callable[[Reader], object]) -> list[str]:
     said: list[str] = []
 
-    def query(tx: Reader) -> None:
+    def work(tx: Reader) -> None:
         driver(sql_store).set_trace_callback(said.append)
-        QUERIES[name](tx)
+        query(tx)
         driver(sql_store).set_trace_callback(None)
 
-    await sql_store.write(query)
-    plans = [
+    await sql_store.write(work)
+    return [
         detail
         for sql in said
         if sql.startswith("SELECT")
         for *_, detail in driver(sql_store).execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
     ]
-
-    assert plans
-    scans = [detail for detail in plans if detail.startswith("SCAN") and detail not in HARMLESS.get(name, ())]
-    assert scans == []
