@@ -131,9 +131,9 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         "test_what_moves_after_the_approval_is_not_moved_back",
     ),
     "a click that trusts old readings of a real cluster": Mutant(
-        "actions.decisions",
-        "self.successors.renew(tx, proposal, reading.drift, ask.by, ask.at) if reading.drift else None",
-        "None",
+        "actions.successors",
+        "return self.renew(tx, proposal, reading.drift, by, at) if reading.drift else None",
+        "return None",
         "tests/subjects/test_real_drift.py::TestBeforeTheClick::"
         "test_a_click_on_what_has_moved_asks_nothing_of_etcd_and_leads_to_a_new_card",
     ),
