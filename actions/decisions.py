@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from actions.admission import Ask, admitted
@@ -57,6 +57,10 @@ from actions.transitions import note, transition
 
 Outcome = ActionProposal | OperatorError
 """The proposal as it is now, or why nothing came of it. Both are committed."""
+TAKEN_BACK_FOR: Final = timedelta(days=1)
+"""How long no rule does again in the place of people what a person took back."""
+MOST_ATTEMPTS: Final = 1_000
+"""How many attempts on a subject are looked through for that, the last first."""
 MOST_REFUSED: Final = 5
 """How many refusals a ticket remembers."""
 
@@ -225,6 +229,9 @@ class Decisions:
     def _left_to_people(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> str | None:
         if proposal.retry_of is not None:
             return f"it was tried before as action {proposal.retry_of}, and nothing is run again on its own"
+        taken_back = _taken_back(tx, proposal, at)
+        if taken_back is not None:
+            return f"the same was taken back by a person, as action {taken_back}, less than a day ago"
         old = None if proposal.supersedes is None else tx.proposal(proposal.supersedes)
         if old is not None and old.reason_code is ReasonCode.STALE:
             # A target that goes on changing would otherwise be proposed and approved anew without an end.
@@ -271,6 +278,16 @@ class Decisions:
         if enough:
             self.reminders.begin(tx, moved, ask.at)
         return moved
+
+
+def _taken_back(reader: Reader, proposal: ActionProposal, at: datetime) -> int | None:
+    """Return what took the same action on the same target back within a day, if anything did."""
+    records = reader.attempts(proposal.subject, since=at - TAKEN_BACK_FOR, limit=MOST_ATTEMPTS)
+    for ran in filter(None, (reader.proposal(record.proposal_id) for record in records)):
+        undone = None if ran.undo_of is None else reader.proposal(ran.undo_of)
+        if undone is not None and (undone.action_name, undone.target) == (proposal.action_name, proposal.target):
+            return ran.id
+    return None
 
 
 def _cancelled(tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:

@@ -1,6 +1,6 @@
 """Tickets: one per violated invariant, kept by what each observation shows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -76,7 +76,7 @@ def is_due(
         return True
     proposals = tx.proposals(diagnosis_id=ticket.diagnosis_id)
     if proposals:
-        return all(_left_it_broken(proposal, tx, at) for proposal in proposals)
+        return all(_left_it_broken(proposal, tx, at) for proposal in _newest(tx, proposals))
     shown = tx.diagnosis(ticket.diagnosis_id)
     return shown is not None and at >= shown.made_at + HELD_UP and can_propose(shown)
 
@@ -119,10 +119,25 @@ def _seen(known: Ticket | None, key: str, subject: str, rule: str, target: str, 
     )
 
 
+def _newest(tx: Transaction, proposals: Iterable[ActionProposal]) -> list[ActionProposal]:
+    """Return what counts today: what took the place of others, and the last try of what failed."""
+    newest = [_in_its_place(tx, proposal) for proposal in proposals]
+    tried_again = {one.retry_of for one in newest}
+    return [one for one in newest if one.id not in tried_again]
+
+
+def _in_its_place(tx: Transaction, proposal: ActionProposal) -> ActionProposal:
+    while (number := tx.replaced_by(proposal.id)) is not None and (newer := tx.proposal(number)) is not None:
+        proposal = newer
+    return proposal
+
+
 def _left_it_broken(proposal: ActionProposal, tx: Transaction, at: datetime) -> bool:
     if not is_final(proposal.status):
         return False
     if proposal.status is ActionStatus.COMPLETED:
         record = tx.record(proposal.id)
         return record is not None and record.finished_at is not None and at >= record.finished_at + SECOND_LOOK
-    return proposal.status is ActionStatus.EXPIRED or proposal.reason_code is ReasonCode.STALE
+    # What failed and then was left alone is left to people: a diagnosis anew would forget that it failed.
+    over = proposal.status is ActionStatus.EXPIRED or proposal.reason_code is ReasonCode.STALE
+    return over and proposal.retry_of is None

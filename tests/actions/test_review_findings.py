@@ -14,10 +14,10 @@ from actions.dispatcher import PAGE, Dispatcher
 from actions.errors import ConflictError, LimitError, NotAuthorizedError, NotReadyError
 from actions.limits import Limits
 from actions.models import Actor, Review, SafetyMode, Verb
-from actions.policy import ConfiguredPolicy, Group, QuorumClause
+from actions.policy import ConfiguredPolicy, Group, QuorumClause, UnattendedRule
 from actions.ports import Decidable, OutboxKind, Standing, Store, Transaction
 from actions.registry import Preview
-from tests.actions.parts import delivered, executor_over, outbox, redefine, require_sound, status
+from tests.actions.parts import audit, delivered, executor_over, outbox, redefine, require_sound, status
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
 from tests.rig import ANN, BO, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
@@ -238,6 +238,30 @@ class TestWhatFollows:
         rig.target.faults["a"] = "refuse"
         await rig.executor.execute_proposal(proposal_id)
         return proposal_id
+
+
+TOUCH_IT = UnattendedRule(name="touch-it", subject="rack", action="rack.touch")
+
+
+class TestRules:
+    async def test_no_rule_does_again_what_a_person_took_back(self, store: Store, clock: FixedClock) -> None:
+        policy = ConfiguredPolicy(replace(GRANTS, unattended=(TOUCH_IT,)))
+        rig = await Rig(store, MemoryKillFiles(), clock, policy=policy).start()
+        redefine(rig, "rack.touch", undo=undo)
+        first = await rig.propose("a")
+        await rig.executor.execute_proposal(first)
+        undoing = await rig.executor.undo_proposal(first, by=ANN)
+        await rig.sweeper.sweep()
+        await rig.executor.execute_proposal(undoing.id)
+
+        again, other = await rig.propose("a", mark="again"), await rig.propose("b")
+
+        assert await status(store, other) == "approved"
+        assert await status(store, again) == "validated"
+        (line,) = [one for one in await audit(store, again) if one.event == "left_to_people"]
+        assert line.data["why"] == f"the same was taken back by a person, as action {undoing.id}, less than a day ago"
+        clock.advance(timedelta(days=1, seconds=1).total_seconds())
+        assert await status(store, await rig.propose("a", mark="tomorrow")) == "approved"
 
 
 async def refusing(params: Touch) -> Preview:  # noqa: ARG001 - the registry's signature

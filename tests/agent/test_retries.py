@@ -9,8 +9,8 @@ from actions.diagnosis.models import Ticket, TicketStatus
 from actions.models import RefusalCode
 from actions.ports import Reader
 from tests.actions.parts import stored
-from tests.agent.rack import Rack
-from tests.agent.test_runner import proposals, statuses
+from tests.agent.rack import Rack, proposals
+from tests.agent.test_runner import statuses
 from tests.factories import FixedClock
 from tests.rig import AGENT, ANN, Rig
 
@@ -50,6 +50,51 @@ class TestTheAgent:
             number = (await proposals(rig))[-1].id
 
         assert await statuses(rig) == ["failed(no_effect)"] * 3
+
+    async def test_what_the_next_try_did_not_repair_is_diagnosed_anew(
+        self, rig: Rig, rack: Rack, clock: FixedClock
+    ) -> None:
+        (proposal,) = (await rack.wear_out()).proposals
+        await refused_by_target(rig, proposal.id)
+        failed = await rig.executor.retry_proposal(proposal.id, by=ANN)
+        await rig.sweeper.sweep()
+        await refused_by_target(rig, failed.id)
+        rig.target.faults.clear()
+        again = await rig.executor.retry_proposal(failed.id, by=ANN)
+        await rig.sweeper.sweep()
+        await rig.executor.approve_proposal(again.id, by=ANN)
+        await rig.executor.execute_proposal(again.id)
+        assert await rack.poll() is None
+        clock.advance(10)
+
+        receipt = await rack.poll()
+
+        assert receipt is not None
+        assert [one.id for one in receipt.proposals] == [again.id + 1]
+
+    async def test_what_failed_and_was_then_left_alone_is_not_diagnosed_as_if_it_never_had(
+        self, rig: Rig, rack: Rack, clock: FixedClock
+    ) -> None:
+        (proposal,) = (await rack.wear_out()).proposals
+        await refused_by_target(rig, proposal.id)
+        await rig.executor.retry_proposal(proposal.id, by=ANN)
+        clock.advance(timedelta(hours=2).total_seconds())
+        await rig.sweeper.sweep()
+
+        assert await rack.poll() is None
+
+    @pytest.mark.parametrize("hours", [0, 2], ids=["waiting", "expired"])
+    async def test_what_was_edited_is_waited_for_and_diagnosed_anew_when_it_has_expired(
+        self, rig: Rig, rack: Rack, clock: FixedClock, hours: int
+    ) -> None:
+        (proposal,) = (await rack.wear_out()).proposals
+        await rig.executor.edit_proposal(proposal.id, {"item": "a", "mark": "gently"}, by=ANN)
+        clock.advance(timedelta(hours=hours).total_seconds())
+        await rig.sweeper.sweep()
+
+        receipt = await rack.poll()
+
+        assert (receipt is not None) == (hours > 0)
 
     async def test_not_in_observe_mode(self, rig: Rig, rack: Rack, clock: FixedClock) -> None:
         (proposal,) = (await rack.wear_out()).proposals
