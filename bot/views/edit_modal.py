@@ -37,8 +37,8 @@ def retry_modal(proposal: ActionProposal, definition: ActionDefinition[Any]) -> 
         proposal,
         definition,
         title=f"Try action {proposal.id} again",
-        meaning=f"A new proposal is made; action {proposal.id} stays as it ended. Somebody else must approve the new "
-        "one: you cannot, because you propose it. Nothing runs before.",
+        meaning=f"A new proposal is made; action {proposal.id} stays as it ended. Nothing runs before the new one is "
+        "approved. If you change the parameters here, it is yours, and somebody else must approve it.",
         submit="Propose again",
     )
 

@@ -70,6 +70,32 @@ async def test_another_name_approves_nothing_and_is_said_at_the_field(bot: Bot, 
     assert len(await bot.read(lambda reader: reader.approvals(proposal_id))) == 1
 
 
+async def test_a_form_that_is_delivered_twice_counts_once(bot: Bot) -> None:
+    proposal_id, card = await bot.offered("a", action="crush")
+    modal = await confirming(bot, card, by="ann")
+    bot.workspace.faults.duplicate_envelopes(1)
+
+    assert (await bot.fill_in(modal, by="ann", target="a")).acked
+
+    await bot.approve(card, by="bo")
+    bot.clock.advance(ABORT_WINDOW)
+    await bot.becomes(proposal_id, ActionStatus.COMPLETED)
+    assert len(await bot.audit("approval")) == 1
+    assert bot.target.ledger["a"] == 1
+
+
+async def test_breaking_the_glass_is_delivered_twice_and_runs_once(bot: Bot) -> None:
+    proposal_id, card = await bot.offered("a", action="crush")
+    modal = await breaking(bot, card)
+    bot.workspace.faults.duplicate_envelopes(1)
+
+    await bot.fill_in(modal, by="ann", target="a", reason="it burns")
+
+    await bot.becomes(proposal_id, ActionStatus.COMPLETED)
+    assert bot.target.ledger["a"] == 1
+    assert len(await bot.audit("break_glass")) == 1
+
+
 async def test_closing_the_question_approves_nothing(bot: Bot) -> None:
     proposal_id, card = await bot.offered("a", action="crush")
     modal = await confirming(bot, card, by="ann")
