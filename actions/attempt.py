@@ -248,8 +248,9 @@ class Attempts:
     ) -> OperatorError | None:
         if at - ready.read_at > FRESH:
             return NotReadyError(proposal.id, proposal.status, "run on readings that are more than 2 s old")
-        if proposal.not_before is not None and at < proposal.not_before:
-            return NotReadyError(proposal.id, proposal.status, f"run before {proposal.not_before:%Y-%m-%d %H:%M} UTC")
+        starts = proposal.not_before
+        if starts is not None and at < starts:
+            return NotReadyError(proposal.id, proposal.status, f"run before {starts:%Y-%m-%d %H:%M:%S} UTC")
         closed = self.schedule.closed(proposal, at)
         if closed is not None:
             return NotReadyError(proposal.id, proposal.status, f"run now: {closed}")

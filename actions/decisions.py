@@ -127,7 +127,8 @@ class Decisions:
         if repeated is not None:
             return repeated
         if proposal.status in PENDING and not self.schedule.is_abortable(proposal, ask.at):
-            return NotReadyError(proposal_id, proposal.status, "aborted by everybody: that is for its last seconds")
+            wanted = "aborted by everybody: that is for its last seconds. Who may cancel it still can"
+            return NotReadyError(proposal_id, proposal.status, wanted)
         outcome = _cancelled(tx, proposal, ask, f"Aborted by {self.policy.person(str(ask.by.actor))}")
         _remember(tx, Verb.ABORT, proposal, ask, outcome)
         return outcome

@@ -115,7 +115,7 @@ class NotReadyError(ConflictError):
     """The proposal is not at the step that was asked for."""
 
     def __init__(self, proposal_id: int, status: ActionStatus, wanted: str) -> None:
-        super().__init__(f"Action {proposal_id} is {status.value}, and cannot be {wanted} from there.")
+        super().__init__(f"Action {proposal_id} is {status.value}, and cannot be {wanted.rstrip('.')}.")
         self.proposal_id = proposal_id
         self.status = status
 

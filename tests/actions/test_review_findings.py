@@ -20,7 +20,7 @@ from actions.registry import Preview
 from tests.actions.parts import audit, delivered, executor_over, outbox, redefine, require_sound, status
 from tests.factories import FixedClock
 from tests.memory_store import MemoryStore
-from tests.rig import ANN, BO, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
+from tests.rig import ANN, BO, CY, GRANTS, KnownPeople, MemoryKillFiles, Rig, Touch
 
 
 class TestBreakGlass:
@@ -262,6 +262,25 @@ class TestRules:
         assert line.data["why"] == f"the same was taken back by a person, as action {undoing.id}, less than a day ago"
         clock.advance(timedelta(days=1, seconds=1).total_seconds())
         assert await status(store, await rig.propose("a", mark="tomorrow")) == "approved"
+
+
+class TestSentences:
+    async def test_what_waits_for_its_time_says_until_when_and_no_more(self, rig: Rig, clock: FixedClock) -> None:
+        proposal_id = await rig.propose("a", action="crush")
+        for by in (ANN, BO):
+            await rig.executor.approve_proposal(proposal_id, by=by)
+        starts = clock.now() + timedelta(seconds=10)
+
+        with pytest.raises(NotReadyError) as refused:
+            await rig.executor.execute_proposal(proposal_id)
+
+        assert str(refused.value) == f"Action 1 is approved, and cannot be run before {starts:%Y-%m-%d %H:%M:%S} UTC."
+
+    async def test_who_aborts_too_early_is_told_what_is_possible(self, rig: Rig) -> None:
+        proposal_id = await rig.propose("a", action="crush")
+
+        with pytest.raises(NotReadyError, match=r"that is for its last seconds\. Who may cancel it still can\.$"):
+            await rig.executor.abort_proposal(proposal_id, by=CY)
 
 
 async def refusing(params: Touch) -> Preview:  # noqa: ARG001 - the registry's signature

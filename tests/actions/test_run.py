@@ -380,7 +380,7 @@ class TestAtMostOnce:
         await rig.store.write(lambda tx: tx.move(proposal, proposal.status, {"not_before": at}))
         approved = await rig.executor.approve_proposal(proposal_id, by=ANN)
 
-        with pytest.raises(NotReadyError, match="run before 2026-03-01 12:20 UTC"):
+        with pytest.raises(NotReadyError, match="run before 2026-03-01 12:20:00 UTC"):
             await rig.executor.execute_proposal(proposal_id)
 
         assert approved.approval_expires_at == at + timedelta(minutes=5)

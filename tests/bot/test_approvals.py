@@ -157,7 +157,7 @@ async def test_what_was_decided_meanwhile_opens_nothing(bot: Bot) -> None:
 
     await bot.workspace.deliver(Kind.INTERACTIVE, payload)
 
-    assert await bot.told("ann") == "Action 1 is cancelled, and cannot be approved from there."
+    assert await bot.told("ann") == "Action 1 is cancelled, and cannot be approved."
 
 
 async def test_what_changed_while_the_question_was_open_is_refused_in_it(bot: Bot) -> None:

@@ -77,7 +77,7 @@ async def test_a_preview_of_what_was_decided_is_refused_at_once(bot: Bot) -> Non
 
     await bot.workspace.click(user="ann", channel="ops", ts=card["ts"], action_id=Button.PREVIEW.value, seen=seen)
 
-    assert await bot.told("ann") == "Action 1 is cancelled, and cannot be previewed from there."
+    assert await bot.told("ann") == "Action 1 is cancelled, and cannot be previewed."
     assert count(bot.workspace, "views.update") == 0
 
 

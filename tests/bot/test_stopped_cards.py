@@ -137,7 +137,7 @@ async def test_a_reminder_loses_its_buttons_and_those_that_were_seen_decide_noth
         await bot.until(lambda: set(buttons(_replies(bot, card)[0])) <= HARMLESS)
         for payload in late.values():
             assert (await bot.workspace.deliver(Kind.INTERACTIVE, payload)).acked
-        await bot.told("bo", saying="Action 1 is cancelled, and cannot be snoozed from there.")
+        await bot.told("bo", saying="Action 1 is cancelled, and cannot be snoozed.")
         assert await bot.audit("snoozed", "approved", "approval") == []
 
 

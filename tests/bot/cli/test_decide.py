@@ -137,7 +137,7 @@ def test_what_is_decided_has_nothing_to_snooze(home: Home) -> None:
     said = home.run("actions", "snooze", str(proposal_id), "--for", "15min", "--json")
 
     assert (said.code, said.out) == (1, "")
-    assert "cannot be snoozed from there" in said.err
+    assert "cannot be snoozed." in said.err
 
 
 def test_what_was_wrong_can_be_said_with_the_cancellation_or_afterwards(home: Home) -> None:
