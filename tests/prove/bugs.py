@@ -45,6 +45,23 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
     "no change of mode makes a new epoch": (
         Bug(module="actions.safety", old="epoch=before.epoch + 1,", new="epoch=before.epoch + (before.epoch < 1),"),
     ),
+    "what was replaced stays up for decision": (
+        Bug(
+            module="actions.successors",
+            old="    for rival in rivals.values():\n        _supersede(tx, rival, born, by=by, at=at)\n",
+            new="",
+        ),
+    ),
+    "drift is not looked at": (
+        Bug(
+            module="actions.successors",
+            old="        drift = drift_of(proposal.pins, now_there.pins)\n",
+            new='        drift = ""\n',
+        ),
+    ),
+    "broken glass is not reviewed": (
+        Bug(module="actions.break_glass", old="        tx.save_review(review)\n", new=""),
+    ),
     "approval counted per click": (
         Bug(
             module="actions.decisions",

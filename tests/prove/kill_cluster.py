@@ -64,15 +64,16 @@ def _told(histories: Sequence[History]) -> Iterator[str]:
     sent = [effect.key for one in histories for effect in one.effects]
     after = [pair for one in histories for pair in begun_after_kills(one)]
     kills = Counter(turn.scope for one in histories for turn in one.turns if turn.stops)
-    ended = Counter(
-        f"{proposal.status.value}{f' ({proposal.outcome.value})' if proposal.outcome else ''}"
-        for one in histories
-        for proposal in one.remains.proposals
-        if proposal.attempts
-    )
+    ran = [proposal for one in histories for proposal in one.remains.proposals if proposal.attempts]
+    ended = Counter(f"{one.status.value}{f' ({one.outcome.value})' if one.outcome else ''}" for one in ran)
+    names = Counter(one.action_name.partition(".")[2] for one in ran)
     yield f"kills of {', '.join(f'{scope}: {count}' for scope, count in sorted(kills.items()))}"
     yield f"{len(sent):,} sent ({kinds(sent)}); {len(after):,} of them after a kill that lists them"
-    yield "actions: " + ", ".join(f"{count:,} {name}" for name, count in sorted(ended.items()))
+    yield f"actions: {_counted(names)}; they ended as {_counted(ended)}"
+
+
+def _counted(what: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(what.items()))
 
 
 PROOF: Final = Proof(

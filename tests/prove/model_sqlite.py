@@ -35,5 +35,8 @@ PROOF: Final = Proof(
         "approval counted per click": 2_000,
         "stale fence accepted": 2_000,
         "kill without a new epoch": 2_000,
+        "what was replaced stays up for decision": 1_000,
+        "drift is not looked at": 2_000,
+        "broken glass is not reviewed": 2_000,
     },
 )

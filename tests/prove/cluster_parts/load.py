@@ -31,7 +31,7 @@ BREATH: Final = 0.005
 """Seconds before whoever was refused tries again."""
 STOPPED: Final = 0.03
 """Seconds before whoever was told of observe mode proposes again."""
-_WANTED: Final = {"move": 6, "defragment": 6, "reclaim": 4, "compact": 10, "restart": 1}
+_WANTED: Final = {"move": 6, "defragment": 6, "reclaim": 8, "compact": 10, "restart": 1}
 Wish = tuple[str, Mapping[str, Json]]
 
 

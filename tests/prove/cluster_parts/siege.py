@@ -25,7 +25,7 @@ WITHIN: Final = 60.0
 """Seconds that may pass until something more is sent: the cluster may have to come back first."""
 LOOK: Final = 0.002
 _FILLING: Final = 0.02
-_VALUE: Final = 16 * 1024
+_VALUE: Final = 48 * 1024
 _SCOPES: Final = (EVERYTHING, EVERYTHING, EVERYTHING, *SUBJECTS)
 
 
