@@ -14,6 +14,8 @@ GROUP: Final = "group:"
 HTTP_ADMIN: Final = Actor(ActorKind.HTTP, "admin")
 """Whoever holds the admin token of the HTTP interface."""
 _LOCAL_STOPS: Final = frozenset({Verb.KILL, Verb.CANCEL})
+_DENIED_BY: Final[Mapping[Verb, frozenset[Verb]]] = {Verb.BREAK_GLASS: frozenset({Verb.BREAK_GLASS, Verb.APPROVE})}
+"""Whoever is denied to approve something must not run it alone either."""
 _IN_WORDS: Final[Mapping[Verb, str]] = {
     Verb.APPROVE: "approve this",
     Verb.CANCEL: "cancel this",
@@ -333,7 +335,7 @@ class ConfiguredPolicy:
         return (
             clause
             for clause in self._grants.denied
-            if verb in clause.verbs and _touches(clause.scope, proposal, subject)
+            if not clause.verbs.isdisjoint(_DENIED_BY.get(verb, {verb})) and _touches(clause.scope, proposal, subject)
         )
 
     def _granting(self, verb: Verb, proposal: Decidable | None, subject: str | None) -> Iterable[Clause]:
