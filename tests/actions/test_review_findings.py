@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -28,8 +27,8 @@ class TestBreakGlass:
         rig = memory_rig
         proposal_id = await rig.propose("a", action="crush")
         await rig.executor.break_glass(proposal_id, by=ANN, reason="down")
-        tables: Any = rig.store
-        del tables._tables.reviews[proposal_id]
+        assert isinstance(rig.store, MemoryStore)
+        del rig.store.tables.reviews[proposal_id]
 
         with pytest.raises(NotReadyError, match="it still needs 1 more approval"):
             await rig.executor.execute_proposal(proposal_id)
