@@ -57,7 +57,8 @@ async def _serve(connection: Connection, folder: Path, proposals: int) -> None:
         SLACK_APP_TOKEN=None,
         SLACK_SIGNING_SECRET=SecretStr(place.signing_secret),
         OPERATOR_INGEST_TOKEN=SecretStr(TOKEN),
-        limits=Limits(diagnoses_per_minute=PER_MINUTE),
+        # What is measured is what everybody does at once, and that is more than one source may do within an hour.
+        limits=Limits(diagnoses_per_minute=PER_MINUTE, actions_per_hour=0, proposals_per_hour=0, open_cards=0),
     )
     set_up_logging(settings)
     async with built_bot(cast(Workspace, place), settings) as bot, running(bot):
