@@ -55,6 +55,6 @@ PROOF: Final = Proof(
         "only < is escaped": 3_000,
         "text that is parsed": 3_000,
         "invisible characters as they are": 3_000,
-        "parameters cut without a word": 10_000,
+        "parameters cut without a word": 40_000,
     },
 )
