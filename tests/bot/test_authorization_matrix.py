@@ -37,14 +37,14 @@ CASES: Final[Mapping[str, int]] = {
     "button": 14_040,
     "form": 18_360,
     "closed": 3_600,
-    "command": 13_680,
+    "command": 19_080,
     "event": 360,
     "shortcut": 360,
     "core": 55_296,
     "jobs": 1_800,
     "HTTP": 4_896,
 }
-"""How many there are, 112,392 in all, so that none goes missing unnoticed."""
+"""How many there are, 117,792 in all, so that none goes missing unnoticed."""
 
 
 @pytest.fixture(autouse=True)
@@ -203,6 +203,9 @@ def test_every_way_in_from_slack_has_a_row() -> None:
     assert rows - {*slack_entries()} == {
         "command mode observe",
         "command mode execute",
+        "command mode observe of rack",
+        "command mode execute of rack",
+        "command kill-switch of rack",
         "command approve TARGET",
         "command approve ANOTHER",
         "form kill_switch.reason of rack",
@@ -243,7 +246,7 @@ async def test_every_job_has_a_row(built: World) -> None:
 
 
 def test_no_case_is_counted_twice_or_left_out() -> None:
-    assert sum(CASES.values()) == 112_392
+    assert sum(CASES.values()) == 117_792
     assert {*CASES} == {row.partition(" ")[0] for row in table.SLACK} | {"core", "jobs", "HTTP"}
 
 

@@ -93,6 +93,7 @@ _EXPLAIN_STOP: Final = Row(does=("explained",), who=FIVE)
 _OBSERVE: Final = Row(does=("mode_change",), who=FIVE)
 # Execute where it is execute already changes nothing, unless a kill file lies there.
 _EXECUTE: Final = Row(does=("mode_change",), who=FIVE, modes=frozenset({Mode.OBSERVE, Mode.HELD}))
+_EXECUTE_SUBJECT: Final = replace(_EXECUTE, modes=frozenset({Mode.SUBJECT}))
 
 SLACK: Final[Mapping[str, Row]] = {
     "button proposal.approve": _APPROVE,
@@ -134,8 +135,11 @@ SLACK: Final[Mapping[str, Row]] = {
     "command status": READS,
     "command mode": READS,
     "command mode observe": _OBSERVE,
+    "command mode observe of rack": _OBSERVE,
     "command mode execute": _EXECUTE,
+    "command mode execute of rack": _EXECUTE_SUBJECT,
     "command kill-switch": _KILL,
+    "command kill-switch of rack": _KILL,
     "command list": READS,
     "command show": READS,
     "command approve": _APPROVE,
@@ -169,7 +173,7 @@ CORE: Final[Mapping[str, Row]] = {
     "observe": replace(_OBSERVE, who=FIVE | CLI_ANYBODY | {Kind.ADMIN}),
     "observe of rack": replace(_OBSERVE, who=FIVE | CLI_ANYBODY | {Kind.ADMIN}),
     "execute": replace(_EXECUTE, who=FIVE | CLI_LISTED),
-    "execute of rack": replace(_EXECUTE, who=FIVE | CLI_LISTED, modes=frozenset({Mode.SUBJECT})),
+    "execute of rack": replace(_EXECUTE_SUBJECT, who=FIVE | CLI_LISTED),
     "propose": Row(does=("proposed",), who=EVERYBODY, modes=_ANEW),
 }
 
