@@ -51,6 +51,9 @@ class Counting:
         self._executor = executor
         self.asked = 0
 
+    def may_begin(self, proposal: ActionProposal) -> bool:
+        return self._executor.may_begin(proposal)
+
     async def execute_proposal(self, proposal_id: int) -> object:
         self.asked += 1
         return await self._executor.execute_proposal(proposal_id)
@@ -79,6 +82,8 @@ async def test_what_is_approved_while_it_waits_runs_when_it_is_called(rig: Rig) 
 async def test_what_waits_for_its_target_does_not_keep_others_from_running(memory_rig: Rig) -> None:
     class Stuck:
         """Runs number 41 alone; the others stay approved."""
+
+        may_begin = memory_rig.executor.may_begin
 
         async def execute_proposal(self, proposal_id: int) -> ActionProposal:
             if proposal_id <= 40:
