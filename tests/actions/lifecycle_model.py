@@ -45,6 +45,7 @@ class Modelled:
     high: bool
     proposer: Caller
     expires: datetime
+    retry_of: int | None = None
     pin: int = 0
     status: str = "proposed"
     read_at: datetime | None = None
@@ -161,18 +162,14 @@ class Lifecycle(RuleBasedStateMachine):
     def new_mark(self) -> str:
         return f"m{len(self.proposals)}-{self.clock.now().timestamp()}"
 
-    def born(self, proposal_id: int, *, item: str, mark: str, high: bool, proposer: Caller) -> Modelled:
-        for other in self.proposals:
-            if (other.item, other.high) == (item, high) and other.status in UNDECIDED:
-                other.status = "cancelled"
-        new = Modelled(
-            id=proposal_id,
-            item=item,
-            mark=mark,
-            high=high,
-            proposer=proposer,
-            expires=self.clock.now() + LIFETIME,
+    def born(self, proposal_id: int, like: Modelled | None = None, **known: Any) -> Modelled:
+        given: dict[str, Any] = (
+            {} if like is None else {"item": like.item, "high": like.high, "retry_of": like.retry_of}
         )
+        new = Modelled(id=proposal_id, expires=self.clock.now() + LIFETIME, **(given | known))
+        for other in self.proposals:
+            if (other.item, other.high) == (new.item, new.high) and other.status in UNDECIDED:
+                other.status = "cancelled"
         self.proposals.append(new)
         return new
 
@@ -180,7 +177,7 @@ class Lifecycle(RuleBasedStateMachine):
         old.status = "cancelled"
         new = self.run(self.rig.store.read(lambda reader: reader.replaced_by(old.id)))
         assert new is not None, f"nothing follows on {old.id}"
-        self.born(new, item=old.item, mark=old.mark, high=old.high, proposer=old.proposer)
+        self.born(new, old, mark=old.mark, proposer=old.proposer)
 
     def reads(self, proposal: Modelled) -> None:
         pin = self.rig.target.pins.get(proposal.item, 0)
@@ -222,22 +219,28 @@ class Lifecycle(RuleBasedStateMachine):
         if expected is not None:
             self.expect(work, expected)
             return
-        self.born(self.run(work).id, item=proposal.item, mark=mark, high=proposal.high, proposer=who)
+        self.born(self.run(work).id, proposal, mark=mark, proposer=who)
 
     def retry(self, which: int, how: int) -> None:
         proposal, who = self.pick(which, "failed"), (ANN, BO, CY)[how % 3]
-        work = self.rig.executor.retry_proposal(proposal.id, by=who)
+        last = next((one for one in reversed(self.proposals) if one.retry_of == proposal.id), None)
+        follows = last is not None and last.status not in {"cancelled", "expired"}
+        expected: type[OperatorError] | None = None
         if who == CY:
-            self.expect(work, NotAuthorizedError)
-        elif self.mode != "execute" and not self.was_retried(proposal):
-            self.expect(work, ObserveOnlyError)
+            expected = NotAuthorizedError
+        elif last is not None and follows:
+            expected = None if last.mark == proposal.mark else ConflictError
+        elif self.mode != "execute":
+            expected = ObserveOnlyError
+        work = self.rig.executor.retry_proposal(proposal.id, by=who)
+        if expected is not None:
+            self.expect(work, expected)
+            return
+        again = self.run(work).id
+        if last is not None and follows:
+            assert again == last.id, f"{again} tries {proposal.id} again, and so does {last.id}"
         else:
-            again = self.run(work).id
-            if again not in {known.id for known in self.proposals}:
-                self.born(again, item=proposal.item, mark=proposal.mark, high=proposal.high, proposer=proposal.proposer)
-
-    def was_retried(self, proposal: Modelled) -> bool:
-        return any(one.retry_of == proposal.id for one in self.stored.values())
+            self.born(again, proposal, mark=proposal.mark, proposer=proposal.proposer, retry_of=proposal.id)
 
     def abort(self, which: int, how: int) -> None:
         proposal, who = self.pick(which), (ANN, BO, CY)[how % 3]
