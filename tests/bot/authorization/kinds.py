@@ -121,10 +121,13 @@ def caller(kind: Kind) -> Caller:
 
 
 class StandInSlack(AsyncWebClient):
-    """Slack's Web API without a network: it says who people are, and takes every message."""
+    """Slack's Web API without a network: it says who people are, takes every message, and counts the forms it opens."""
+
+    opened = 0
 
     async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
         """See `AsyncWebClient.api_call`."""
+        self.opened += api_method == "views.open"
         asked = given.get("params") or given.get("json") or given.get("data") or {}
         return AsyncSlackResponse(
             client=self,

@@ -153,6 +153,16 @@ SLACK: Final[Mapping[str, Row]] = {
     "shortcut message.explain": READS,
 }
 
+OPENS: Final[Mapping[str, str]] = {
+    "button proposal.confirm": "form approval.confirm",
+    "button proposal.break_glass": "form break_glass.run",
+    "button proposal.edit": "form parameters.edit",
+    "button action.retry": "form parameters.retry",
+    "button outcome.resolve": "form outcome.settle",
+    "button review.close": "form review.comment",
+}
+"""Which form a button opens, for exactly those who may send it."""
+
 CORE: Final[Mapping[str, Row]] = {
     "approve": replace(_CONFIRM, who=FIVE | CLI_LISTED),
     "cancel": replace(_CANCEL, who=FIVE | CLI_ANYBODY),

@@ -108,6 +108,7 @@ class World:
 
     parts: Parts
     service: Service
+    slack: StandInSlack
     app: AsyncApp
     web: ASGIApp
     store: MemoryStore
@@ -172,7 +173,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
     stop = await parts.safety.kill_switch(by=SECOND)
     await parts.safety.set_mode(SafetyMode.EXECUTE, by=SECOND, reason="test")
     assert stop.seq is not None
-    made = World(parts, service, app, service._web(app), store, target, await _every_state(parts, store), stop.seq)
+    made = World(
+        parts, service, client, app, service._web(app), store, target, await _every_state(parts, store), stop.seq
+    )
     try:
         yield made
     finally:
