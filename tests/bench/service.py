@@ -20,8 +20,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from actions.canonical import Json
 from actions.diagnosis.models import ActionRecommendation
-from actions.errors import NotReadyError
 from actions.drafts import Proposition
+from actions.errors import NotReadyError
 from actions.models import Risk, SafetyMode
 from actions.registry import ActionDefinition, Done, Happened, Parameters, Preview, Steps, Verdict, define
 from bot.identity import build_directory
