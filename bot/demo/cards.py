@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from bot.ids import Button, MessageEvent
 from bot.views.parameters import read_parameters
 from bot.workspace.server import Workspace
+
+_AFTERWARDS: Final = frozenset({Button.UNDO.value, Button.RETRY.value, Button.REVIEW.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,8 @@ class Card:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can be pressed on it any more."""
-        return not self.buttons
+        """Whether nothing is to be decided about it any more; what follows on it may be asked for."""
+        return self.buttons <= _AFTERWARDS
 
     def names(self, action: str, parameters: Mapping[str, Any]) -> bool:
         """Return whether a person reads on it that exactly this would run."""

@@ -51,7 +51,7 @@ class Round:
         """Make sure that the bot starts in observe mode, and switch it. Raises `RoundFailedError`."""
         await self._command("status", answered="observe for everything")
         self._progress.step("the bot observes only, as it always does at first")
-        await self._command("mode execute demo", answered="The mode is execute.")
+        await self._command("mode execute demo", answered="The mode is execute for everything.")
         self._progress.step(f"{COMMANDER} typed /operator mode execute demo")
 
     async def play(self, fault: Fault) -> None:

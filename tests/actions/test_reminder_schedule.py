@@ -58,7 +58,10 @@ def test_reminders_are_few_and_end_with_one_warning_before_it_expires(
     assert START < warning < proposal.expires_at
     assert sorted(set(times)) == times
     assert len(times) <= life / min(schedule.first, schedule.at_most_every) + 2
-    assert len([at for at in times if at >= warning]) == (max(began, warning) + late < proposal.expires_at)
+    # A reminder that comes so late that it is time for the warning is the warning.
+    warnings = [at for at in times if at >= warning]
+    assert len(warnings) <= 1
+    assert warnings or max(began, warning) + late >= proposal.expires_at
     assert all(at - began >= min(schedule.first, schedule.at_most_every) for at in times if at < warning)
 
 

@@ -132,7 +132,9 @@ async def test_what_was_tried_again_before_is_shown_and_not_proposed_twice(
     assert await retry_in(bench.parts, proposal_id, written={}, as_json=False) == 0
 
     assert f"this is what came of it, action {proposal_id + 1}" in capsys.readouterr().err
-    with pytest.raises(ConflictError, match=f"with other parameters, as action {proposal_id + 1}"):
+    with pytest.raises(
+        ConflictError, match=f"Action {proposal_id + 1} follows on action {proposal_id} already, with other parameters"
+    ):
         await retry_in(bench.parts, proposal_id, written={"mark": "other"}, as_json=False)
     assert len(await statuses(bench)) == 2
 
