@@ -89,6 +89,7 @@ async def test_other_parameters_are_entered_refused_and_proposed(bot: Bot, page:
 async def test_high_risk_is_typed_counted_down_and_aborted(bot: Bot, page: Page, shots: Shots) -> None:
     _, shown = await bot.offered("item 7", action="crush")
     await bot.approve(shown, by="bo")
+    await expect(card(page, 1)).to_contain_text("1 of 2", timeout=SOON)
     await button(card(page, 1), "Approve action 1; asks for the target's name").click()
     dialog = await whole(page)
     await dialog.get_by_label("Type the target's name: item 7").fill("item 8")

@@ -137,6 +137,26 @@ async def test_a_click_with_its_question_changes_the_message_before_ones_eyes(wo
         await expect(approve).to_have_count(0)
 
 
+async def test_a_press_is_not_lost_because_the_message_changes_meanwhile(workspace: Workspace, page: Page) -> None:
+    async with connected(workspace, approving_app(workspace)):
+        await page.goto(workspace.page_url)
+        await post_card(workspace)
+        approve = page.get_by_role("button", name="Approve")
+        box = await approve.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + 5, box["y"] + 5)
+        await page.mouse.down()
+        (card,) = workspace.messages("ops")
+        async with page.expect_response("**/control/state*"):
+            await web_client(workspace).chat_update(
+                channel="C0OPS", ts=card["ts"], text="Restart it? Read just now.", blocks=card["blocks"]
+            )
+
+        await page.mouse.up()
+
+        await expect(page.locator("article")).to_contain_text("Approved by @Ann")
+
+
 async def test_hostile_text_stays_text(workspace: Workspace, page: Page) -> None:
     client = web_client(workspace)
     rich = {"type": "rich_text_section", "elements": [{"type": "text", "text": HOSTILE}]}

@@ -35,7 +35,7 @@ export function drawMessages() {
     const failures = screen.picture.failures.filter((one) => one.ts === message.ts);
     const key = JSON.stringify([message, failures, isReply]);
     const old = drawn.get(message.ts);
-    const node = old?.key === key ? old.node : replaced(old?.node, messageNode(message, failures, isReply));
+    const node = old?.key === key ? old.node : redrawn(old?.node, messageNode(message, failures, isReply));
     next.set(message.ts, { key, node });
     const expected = before ? before.nextSibling : log.firstChild;
     if (expected !== node) log.insertBefore(node, expected);
@@ -49,13 +49,15 @@ export function drawMessages() {
   if (fresh ? !found : atEnd) log.scrollTop = log.scrollHeight;
 }
 
-// Whoever had the focus in a message that is redrawn keeps it there: on the same control, or on the message itself.
-function replaced(old, node) {
+// The message stays the node that it was, and holds what is new. Whoever had the focus in it keeps it there: on the same
+// control, or on the message itself.
+function redrawn(old, node) {
   if (!old) return node;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  old.replaceWith(node);
-  if (focused) (sameControl(node, focused) ?? node).focus({ preventScroll: true });
-  return node;
+  for (const { name, value } of node.attributes) old.setAttribute(name, value);
+  old.replaceChildren(...node.childNodes);
+  if (focused) (sameControl(old, focused) ?? old).focus({ preventScroll: true });
+  return old;
 }
 
 function inOrder(messages) {

@@ -14,6 +14,9 @@ const FIRST_USER = "ann";
 const at = (id) => document.getElementById(id);
 const seen = new Map(); // channel id -> the last ts looked at
 
+const LONGEST_PRESS = 1_000; // milliseconds; a list that opens keeps the pointer's release to itself
+
+let released = Promise.resolve();
 let asking = false;
 let askAgain = false;
 
@@ -32,6 +35,14 @@ async function refresh() {
   }
 }
 
+// A press begins and ends on the same control: nothing is redrawn in between, or it would be lost.
+document.addEventListener("pointerdown", () => {
+  released = new Promise((resolve) => {
+    document.addEventListener("pointerup", () => setTimeout(resolve), { once: true });
+    setTimeout(resolve, LONGEST_PRESS);
+  });
+}, { capture: true });
+
 // The picture for who is looking where; null if it cannot be had, or is of no use because he looks elsewhere by now.
 async function ask() {
   const { user, place } = screen;
@@ -43,6 +54,7 @@ async function ask() {
     offline();
     return null;
   }
+  await released;
   if (screen.user !== user || screen.place !== place) return null;
   if (picture.ok) return picture;
   screen.user = FIRST_USER;
