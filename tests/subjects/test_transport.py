@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -29,9 +30,10 @@ from tests.subjects.loopback import (
     saying_nothing,
 )
 
+READ = Call(path="/state", deadlines=Deadlines.probing(10.0))
+WRITE = Call(path="/change", body=b"{}", deadlines=Deadlines.probing(10.0))
 QUICK = Deadlines.probing(0.3)
-READ = Call(path="/state", deadlines=QUICK)
-WRITE = Call(path="/change", body=b"{}", deadlines=QUICK)
+"""For what never answers: the test waits for as long."""
 
 
 @pytest.fixture
@@ -53,7 +55,6 @@ async def test_a_read_returns_status_and_body() -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (saying_nothing, Why.TIMEOUT),
         (breaking_off, Why.RESET),
         (saying(b"what?\r\n\r\n"), Why.RESET),
         (replying("302 Found", b"", "Location: http://127.0.0.1:1/"), Why.UNUSABLE),
@@ -70,10 +71,26 @@ async def test_an_answer_that_cannot_be_used_is_a_read_that_failed_for_a_reason(
     assert caught.value.why is why
 
 
+async def test_a_read_that_gets_no_answer_is_given_up_in_time() -> None:
+    async with answering(saying_nothing) as server:
+        with pytest.raises(UnreachableError) as caught:
+            await Transport().read([server.url], replace(READ, deadlines=QUICK))
+
+    assert caught.value.why is Why.TIMEOUT
+
+
+async def test_a_write_that_gets_no_answer_may_have_happened() -> None:
+    async with answering(saying_nothing) as server:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await Transport().write(server.url, replace(WRITE, deadlines=QUICK))
+
+    assert not isinstance(caught.value, ActionFailedError)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        saying_nothing,
         breaking_off,
         saying(b"what?\r\n\r\n"),
         replying("307 Temporary Redirect", b"", "Location: http://127.0.0.1:1/"),
