@@ -33,7 +33,7 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 def measure_postgresql(plan: Plan) -> Iterator[Row]:
     """Return the same for PostgreSQL on this machine, which shares its cores with us; the floor stays SQLite."""
-    with running() as server:
+    with running(within="/tmp") as server:
         found = compared(plan, server.url(server.fresh()), plan.folder / "beside-postgresql.db")
     for what, name in ((_LIFECYCLE, "lifecycles"), (_APPROVALS, "approvals")):
         ratio = found.of(name).over(found.of(f"raw {name}"))

@@ -9,12 +9,13 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Final
 
+from tests.in_memory import memory_folder
 from tests.prove.crash_parts.judge import Judgement, judge
 from tests.prove.crash_parts.points import Points
 from tests.prove.crash_parts.processes import End, ended, forked
 from tests.prove.crash_parts.scripts import SCRIPTS, Script, lifecycle
 from tests.prove.crash_parts.start import begun, warm_up
-from tests.prove.crash_parts.world import DEAD, Place, World, fast_folder, run
+from tests.prove.crash_parts.world import DEAD, Place, World, run
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.shares import Share, Shared, in_shares
 
@@ -55,7 +56,7 @@ def crash_scripts(trial: Trial, scripts: Sequence[Script]) -> Shared:
     What is left is recovered from and judged once for each state: most kills within a transaction leave the same.
     """
     following: Synchronized[int] = Value("i", 0)
-    with fast_folder(trial.folder) as folder:
+    with memory_folder() as folder:
         base = begun(Place(folder / "base"))
         warm_up(base.copied_to(folder / "warm"), lifecycle)
         work = partial(_share, scripts=scripts, base=base, following=following)
@@ -114,7 +115,7 @@ def _share(
             following.value += 1
         if number >= len(scripts):
             return
-        with fast_folder(share.folder) as folder:
+        with memory_folder() as folder:
             begin, problems = prepared(scripts[number], base, folder / "begin")
             outcome.violations += problems
             _every_point(scripts[number], begin, share, outcome, counts)
@@ -125,7 +126,7 @@ def _every_point(script: Script, begin: Place, share: Share, outcome: Outcome, c
     end, fatal = End.KILLED, 0
     while end is not End.FINISHED and not share.over.value:
         fatal += 1
-        with fast_folder(share.folder) as folder:
+        with memory_folder() as folder:
             place = begin.copied_to(folder / "place")
             end = crashed(script, place, fatal)
             problems = [] if end in {End.KILLED, End.FINISHED} else [f"the script {end}"]

@@ -10,10 +10,11 @@ from typing import Final
 
 from psycopg import sql
 
+from tests.in_memory import memory_folder
 from tests.prove.crash_parts.arena import fight_rounds, told
 from tests.prove.crash_parts.scripts import lifecycle
 from tests.prove.crash_parts.start import begun, warm_up
-from tests.prove.crash_parts.world import Place, fast_folder
+from tests.prove.crash_parts.world import Place
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.shares import Share, in_shares
 from tests.storage.servers import Server, running
@@ -21,7 +22,7 @@ from tests.storage.servers import Server, running
 
 def crash_at_random(trial: Trial) -> Outcome:
     """Kill one of two processes again and again."""
-    with running() as server, fast_folder(trial.folder) as folder:
+    with running() as server, memory_folder() as folder:
         begin = server.fresh()
         base = begun(Place(folder / "base", server.url(begin)))
         copy = server.fresh(begin)
@@ -33,7 +34,7 @@ def crash_at_random(trial: Trial) -> Outcome:
         def places(share: Share) -> Iterator[Place]:
             name = f"round_{share.number}_{next(numbers)}"
             copy_database(server, begin, name)
-            with fast_folder(share.folder) as scratch:
+            with memory_folder() as scratch:
                 yield Place(shutil.copytree(base.folder, scratch / "place"), server.url(name))
 
         together = in_shares(trial, partial(fight_rounds, places=places), processes=os.cpu_count() or 1)

@@ -6,23 +6,24 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
+from tests.in_memory import memory_folder
 from tests.prove.crash_parts.arena import fight_rounds, told
 from tests.prove.crash_parts.scripts import lifecycle
 from tests.prove.crash_parts.start import begun, warm_up
-from tests.prove.crash_parts.world import Place, fast_folder
+from tests.prove.crash_parts.world import Place
 from tests.prove.proof import Outcome, Proof, Trial
 from tests.prove.shares import Share, in_shares
 
 
 def crash_at_random(trial: Trial) -> Outcome:
     """Kill one of two processes again and again."""
-    with fast_folder(trial.folder) as folder:
+    with memory_folder() as folder:
         base = begun(Place(folder / "base"))
         warm_up(base.copied_to(folder / "warm"), lifecycle)
 
         @contextmanager
-        def places(share: Share) -> Iterator[Place]:
-            with fast_folder(share.folder) as scratch:
+        def places(share: Share) -> Iterator[Place]:  # noqa: ARG001 - one signature for every database
+            with memory_folder() as scratch:
                 yield base.copied_to(scratch / "place")
 
         together = in_shares(trial, partial(fight_rounds, places=places), processes=os.cpu_count() or 1)

@@ -18,8 +18,8 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, Final
 
+from tests.in_memory import memory_folder
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import memory_folder
 from tests.prove.shim.build import built, environment
 from tests.prove.shim.control import Fault, Kind, Manner
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
+from tests.in_memory import memory_folder
 from tests.prove.kill_parts.frozen import Frozen, freeze
 from tests.prove.kill_parts.sieges import Siege, besiege
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import Databases, memory_folder, postgresql, sqlite
+from tests.prove.race_parts.databases import Databases, postgresql, sqlite
 
 EACH: Final = 50
 """How many kills one database sees."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bot.demo.cluster import DemoCluster
+from tests.in_memory import memory_folder
 from tests.prove.cluster_parts.evidence import kinds
 from tests.prove.cluster_parts.siege import besieged
 from tests.prove.cluster_parts.site import Site
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import memory_folder
 from tests.prove.race_parts.history import History
 from tests.prove.race_parts.ledger import effects_in
 from tests.prove.race_parts.promises import begun_after_kills, begun_wrongly

@@ -6,7 +6,6 @@ from typing import Final
 
 from tests.prove.model_steps import PROMISE, Emptied, closed, proven
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import memory
 from tests.prove.shares import PROCESSES, Share
 from tests.storage.emptied import EmptiedPostgresql
 from tests.storage.servers import running
@@ -14,7 +13,7 @@ from tests.storage.servers import running
 
 def run(trial: Trial) -> Outcome:
     """Take the steps, all shares on one server."""
-    with running(memory()) as server:
+    with running() as server:
         names = [server.fresh() for _ in range(PROCESSES)]
 
         @contextmanager

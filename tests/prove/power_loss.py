@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
+from tests.in_memory import memory_folder
 from tests.prove.power_images import IMAGES_EACH, judged
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import memory_folder
 from tests.prove.shim.build import built, environment
 
 ROUNDS: Final = 70

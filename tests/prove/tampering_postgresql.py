@@ -8,7 +8,6 @@ from typing import Final
 import psycopg
 
 from tests.prove.proof import Outcome, Proof, Trial
-from tests.prove.race_parts.databases import memory
 from tests.prove.shares import PROCESSES, Share
 from tests.prove.tampering_parts import PROMISE, CannotBeForgedError, Scene, lived, tried
 from tests.storage.emptied import Restored
@@ -41,7 +40,7 @@ class Tables:
 
 def run(trial: Trial) -> Outcome:
     """Forge, all shares on one server."""
-    with running(memory()) as server:
+    with running() as server:
         untouched = server.fresh()
         asyncio.run(lived(server.url(untouched)))
         names = [server.fresh(template=untouched) for _ in range(PROCESSES)]

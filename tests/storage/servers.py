@@ -13,6 +13,7 @@ from psycopg import sql
 
 from storage.databases import database_at
 from tests.factories import FixedClock
+from tests.in_memory import memory
 
 TEMPLATE = "operator_template"
 
@@ -54,9 +55,9 @@ class Server:
 
 
 @contextmanager
-def running(within: str = "/tmp") -> Iterator[Server]:
-    """Run a server until the block ends, with its files in a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir=within))  # the path of a socket must be short
+def running(within: str | None = None) -> Iterator[Server]:
+    """Run a server until the block ends, with its files in a folder of its own: in memory, unless told where."""
+    folder = Path(tempfile.mkdtemp(prefix="operator-pg-", dir=within or memory()))  # the path of a socket must be short
     for name in ("run", "data"):
         (folder / name).mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as environment:

@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,18 +38,6 @@ DEAD: Final = "dead/"
 QUEUE: Final = 1_000
 BUSY: Final = 10.0
 """Seconds to wait for the other process: more than a machine that does much else keeps it from its commit."""
-_MEMORY: Final = Path("/dev/shm")
-
-
-@contextmanager
-def fast_folder(otherwise: Path) -> Iterator[Path]:
-    """Give a folder in memory, where the machine has one: what is killed is the process, not the machine."""
-    parent = _MEMORY if _MEMORY.is_dir() else otherwise
-    folder = Path(tempfile.mkdtemp(prefix="operator-crash-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,17 @@
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from storage.kill_files import DirectoryKillFiles
 from storage.store import SqlStore
 from tests.factories import CountingEntropy, FixedClock
+from tests.in_memory import memory_folder
 from tests.rig import Rig
 from tests.storage.servers import Server, running
-
-_MEMORY: Final = Path("/dev/shm")
-_ROOM: Final = 1 << 30
 
 
 class Databases(Protocol):
@@ -59,19 +56,6 @@ class OnServer:
         self._server.drop(url.partition("@/")[2].partition("?")[0])
 
 
-def memory() -> str:
-    """Return where files are kept in memory, if this machine has such a place: what races must wait for no disk."""
-    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
-    return str(_MEMORY) if roomy else "/tmp"
-
-
-@contextmanager
-def memory_folder() -> Iterator[Path]:
-    """Give a folder there."""
-    with tempfile.TemporaryDirectory(prefix="operator-prove-", dir=memory(), ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
 @contextmanager
 def sqlite() -> Iterator[Databases]:
     """Offer SQLite files."""
@@ -82,7 +66,7 @@ def sqlite() -> Iterator[Databases]:
 @contextmanager
 def postgresql() -> Iterator[Databases]:
     """Offer databases of a PostgreSQL server, which runs meanwhile."""
-    with running(memory()) as server, memory_folder() as folder:
+    with running() as server, memory_folder() as folder:
         yield OnServer(server, folder)
 
 

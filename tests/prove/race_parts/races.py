@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from actions.models import ReasonCode
+from tests.in_memory import memory_folder
 from tests.prove.proof import Outcome, Trial
 from tests.prove.race_parts.answers import OK
-from tests.prove.race_parts.databases import Databases, memory_folder
+from tests.prove.race_parts.databases import Databases
 from tests.prove.race_parts.explaining import unexplained
 from tests.prove.race_parts.history import History
 from tests.prove.race_parts.promises import begun_after_kills, broken
