@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from actions.canonical import Json
 from actions.errors import NotAuthorizedError, OperatorError, UnknownProposalError
-from actions.models import ActionProposal, Caller, Seen, Verb
-from actions.ports import Policy, Standing, Transaction
+from actions.models import ActionProposal, Approval, Caller, Seen, Verb
+from actions.ports import Decision, Policy, Standing, Transaction
 from actions.readings import Reading
 from actions.safety import lock
 from actions.transitions import note
@@ -25,7 +26,7 @@ class Ask:
 
 def admitted(tx: Transaction, policy: Policy, verb: Verb, proposal_id: int, ask: Ask) -> ActionProposal | OperatorError:
     """Return the proposal, its control rows locked, or the refusal; what is denied stands in the audit log by then."""
-    proposal = _locked(tx, proposal_id)
+    proposal = locked(tx, proposal_id)
     if proposal is None:
         return UnknownProposalError(proposal_id)
     decision = policy.authorize(ask.by.actor, verb, proposal, ask.standing, via=ask.by.via)
@@ -36,7 +37,26 @@ def admitted(tx: Transaction, policy: Policy, verb: Verb, proposal_id: int, ask:
     return NotAuthorizedError(decision.reason)
 
 
-def _locked(tx: Transaction, proposal_id: int) -> ActionProposal | None:
+def approval_of(proposal: ActionProposal, decision: Decision, ask: Ask) -> Approval:
+    """Return the yes of whoever asks to exactly what is proposed."""
+    return Approval(
+        proposal_id=proposal.id,
+        person=decision.person,
+        actor=str(ask.by.actor),
+        via=ask.by.via,
+        params_hash=proposal.params_hash,
+        at=ask.at,
+        groups=tuple(sorted(decision.groups)),
+    )
+
+
+def told(approval: Approval) -> dict[str, Json]:
+    """Return an approval as the audit log tells it."""
+    return {"person": approval.person, "params_hash": approval.params_hash, "groups": list(approval.groups)}
+
+
+def locked(tx: Transaction, proposal_id: int) -> ActionProposal | None:
+    """Return the proposal with both of its control rows locked, or None."""
     found = tx.proposal(proposal_id)
     if found is None:
         return None

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from actions.admission import Ask, admitted
+from actions.admission import Ask, admitted, approval_of, told
 from actions.canonical import Json
 from actions.decisions import Outcome, displayed_otherwise
 from actions.errors import ConflictError, NotAuthorizedError, NotReadyError, OperatorError
 from actions.lifecycle import BREAK_GLASS
-from actions.models import ActionProposal, Approval, Review, Verb
+from actions.models import ActionProposal, Review, Verb
 from actions.ports import KillFiles, OutboxKind, Policy, Transaction
 from actions.safety import refuse_decided, require_live
 from actions.schedule import Schedule
@@ -54,22 +54,14 @@ class BreakGlass:
             return ConflictError(f"The glass is broken for action {proposal.id} already; it is about to run.")
         return (
             require_live(tx, proposal, self.kill_files, now=ask.at)
-            or displayed_otherwise(tx, proposal, ask)
+            or displayed_otherwise(tx, Verb.BREAK_GLASS, proposal, ask)
             or self.successors.not_offered(tx, proposal, ask.by, ask.at)
             or self.successors.moved(tx, proposal, ask.reading, ask.by, ask.at)
         )
 
     def _approved(self, tx: Transaction, proposal: ActionProposal, ask: Ask, reason: str) -> Outcome:
         decision = self.policy.authorize(ask.by.actor, Verb.BREAK_GLASS, proposal, ask.standing, via=ask.by.via)
-        approval = Approval(
-            proposal_id=proposal.id,
-            person=decision.person,
-            actor=str(ask.by.actor),
-            via=ask.by.via,
-            params_hash=proposal.params_hash,
-            at=ask.at,
-            groups=tuple(sorted(decision.groups)),
-        )
+        approval = approval_of(proposal, decision, ask)
         review = Review(
             proposal_id=proposal.id,
             opened_at=ask.at,
@@ -79,11 +71,7 @@ class BreakGlass:
         )
         data: dict[str, Json] = {"break_glass": reason, "review": review.row_digest()}
         if tx.insert_approval(approval):
-            data |= {
-                "person": approval.person,
-                "params_hash": approval.params_hash,
-                "groups": list(approval.groups),
-            }
+            data |= told(approval)
         changes = {**self.schedule.at_once(ask.at), "break_glass": reason, "detail": ""}
         moved = transition(tx, BREAK_GLASS, proposal, by=ask.by, at=ask.at, changes=changes, data=data)
         if moved is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from actions.admission import Ask, admitted
+from actions.admission import Ask, admitted, approval_of, told
 from actions.canonical import Json
 from actions.diagnosis.models import Refused
 from actions.drafts import button_hash
@@ -61,6 +61,7 @@ TAKEN_BACK_FOR: Final = timedelta(days=1)
 """How long no rule does again in the place of people what a person took back."""
 MOST_ATTEMPTS: Final = 1_000
 """How many attempts on a subject are looked through for that, the last first."""
+_PEOPLE: Final = frozenset({ActorKind.SLACK, ActorKind.CLI})
 MOST_REFUSED: Final = 5
 """How many refusals a ticket remembers."""
 
@@ -205,7 +206,7 @@ class Decisions:
             return refuse_decided(proposal, _decider(tx, proposal))
         return (
             require_live(tx, proposal, self.kill_files, now=ask.at)
-            or displayed_otherwise(tx, proposal, ask)
+            or displayed_otherwise(tx, Verb.APPROVE, proposal, ask)
             or self.successors.not_offered(tx, proposal, ask.by, ask.at)
             or self.successors.moved(tx, proposal, ask.reading, ask.by, ask.at)
             or self._never(proposal, ask)
@@ -230,6 +231,8 @@ class Decisions:
     def _left_to_people(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> str | None:
         if proposal.retry_of is not None:
             return f"it was tried before as action {proposal.retry_of}, and nothing is run again on its own"
+        if Actor.parse(proposal.proposed_by).kind in _PEOPLE:
+            return "a person proposed it, and somebody else has to decide about it"
         taken_back = _taken_back(tx, proposal, at)
         if taken_back is not None:
             return f"the same was taken back by a person, as action {taken_back}, less than a day ago"
@@ -248,15 +251,7 @@ class Decisions:
 
     def _count(self, tx: Transaction, proposal: ActionProposal, ask: Ask) -> Outcome:
         decision = self.policy.authorize(ask.by.actor, Verb.APPROVE, proposal, ask.standing, via=ask.by.via)
-        approval = Approval(
-            proposal_id=proposal.id,
-            person=decision.person,
-            actor=str(ask.by.actor),
-            via=ask.by.via,
-            params_hash=proposal.params_hash,
-            at=ask.at,
-            groups=tuple(sorted(decision.groups)),
-        )
+        approval = approval_of(proposal, decision, ask)
         if not tx.insert_approval(approval):
             return AlreadyApprovedError(proposal.id, still_missing(tx, self.policy, proposal).in_words())
         enough = not still_missing(tx, self.policy, proposal)
@@ -268,11 +263,7 @@ class Decisions:
             by=ask.by,
             at=ask.at,
             changes=changes,
-            data={
-                "person": approval.person,
-                "params_hash": proposal.params_hash,
-                "groups": list(approval.groups),
-            },
+            data=told(approval),
         )
         if moved is None:
             return _lost(tx, proposal)
@@ -335,7 +326,7 @@ def _is_answered_for(review: Review | None, approvals: Iterable[Approval]) -> bo
     return review is not None and any(approval.person == review.person for approval in approvals)
 
 
-def displayed_otherwise(tx: Transaction, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
+def displayed_otherwise(tx: Transaction, verb: Verb, proposal: ActionProposal, ask: Ask) -> OperatorError | None:
     """Return None if what the person saw is this proposal on its one card; else the refusal, written down."""
     seen = ask.seen
     if seen is None:
@@ -343,7 +334,7 @@ def displayed_otherwise(tx: Transaction, proposal: ActionProposal, ask: Ask) -> 
     problem = _mismatch(tx, proposal, seen)
     if problem is None:
         return None
-    note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data={"verb": "approve", "why": problem})
+    note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data={"verb": verb.value, "why": problem})
     return StaleError(proposal.id, problem)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from actions.admission import Ask, admitted
+from actions.admission import Ask, admitted, locked
 from actions.canonical import Json, digest
 from actions.errors import ConflictError, KeyReusedError, NotReadyError, OperatorError, TargetUnavailableError
 from actions.lifecycle import APPROVED, VALIDATED
@@ -15,7 +15,7 @@ from actions.ports import Clock, Directory, KillFiles, OutboxKind, Policy, Publi
 from actions.readings import Reading
 from actions.registry import Preview
 from actions.reminder_schedule import SNOOZED, About, ReminderSchedule, end, message_ref, retire
-from actions.safety import lock, require_live
+from actions.safety import require_live
 from actions.successors import Successors
 from actions.together import together
 from actions.transitions import note
@@ -110,7 +110,7 @@ class Reminders:
 
     def _tell(self, tx: Transaction, proposal_id: int, look: Look) -> bool:
         now = self._clock.now()
-        proposal = _locked(tx, proposal_id)
+        proposal = locked(tx, proposal_id)
         plan = tx.reminder(proposal_id)
         if proposal is None or plan is None or self._kill_files.present(proposal.subject):
             return False
@@ -181,14 +181,6 @@ def _waits(proposal: ActionProposal | None) -> bool:
 def _ended(tx: Transaction, plan: Reminder, now: datetime) -> bool:
     end(tx, plan, now)
     return plan.sent > 0
-
-
-def _locked(tx: Transaction, proposal_id: int) -> ActionProposal | None:
-    found = tx.proposal(proposal_id)
-    if found is None:
-        return None
-    lock(tx, found.subject)
-    return tx.proposal(proposal_id)
 
 
 def _repeated(tx: Transaction, proposal_id: int, ask: Ask, lasting: timedelta) -> bool | None:

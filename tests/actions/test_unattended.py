@@ -219,6 +219,24 @@ class TestLeftToPeople:
         await rig.executor.execute_proposal(first + 1)
         assert rig.target.ledger == {"a": 1}
 
+    async def test_what_a_person_proposed_is_decided_by_somebody_else(self, store: Store, clock: FixedClock) -> None:
+        rig = await unattended(store, clock)
+
+        proposal_id = await rig.propose("a", by=ANN)
+
+        assert await status(store, proposal_id) == "validated"
+        assert await self.why(store, proposal_id) == "a person proposed it, and somebody else has to decide about it"
+
+    async def test_what_a_person_changed_is_decided_by_somebody_else(self, store: Store, clock: FixedClock) -> None:
+        rig = await unattended(store, clock)
+        left = await rig.propose("a", by=ANN)
+
+        edited = await rig.executor.edit_proposal(left, {"item": "a", "mark": "other"}, by=BO)
+        await rig.executor.validate_proposal(edited.id)
+
+        assert await status(store, edited.id) == "validated"
+        assert await self.why(store, edited.id) == "a person proposed it, and somebody else has to decide about it"
+
     async def test_what_failed_is_not_run_again_by_the_rule(self, store: Store, clock: FixedClock) -> None:
         rig = await unattended(store, clock)
         rig.target.faults["a"] = "refuse"

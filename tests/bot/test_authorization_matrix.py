@@ -34,18 +34,18 @@ ENDED_BY_A_STOP = {ActionStatus.CANCELLED, ActionStatus.EXPIRED}
 MOST_PERMISSIVE: Final = tuple(state for state in STATES if state.mode is Mode.EXECUTE)
 """Where what decides nothing is tried: a mode only ever takes away."""
 CASES: Final[Mapping[str, int]] = {
-    "button": 14_040,
-    "form": 18_360,
-    "closed": 3_600,
-    "command": 19_080,
-    "event": 360,
-    "shortcut": 360,
-    "forms that open": 330,
-    "core": 55_296,
-    "jobs": 1_800,
-    "HTTP": 4_896,
+    "button": 14_625,
+    "form": 19_125,
+    "closed": 3_750,
+    "command": 19_875,
+    "event": 375,
+    "shortcut": 375,
+    "forms that open": 345,
+    "core": 57_600,
+    "jobs": 1_875,
+    "HTTP": 5_100,
 }
-"""How many there are, 118,122 in all, so that none goes missing unnoticed."""
+"""How many there are, 123,045 in all, so that none goes missing unnoticed."""
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +265,7 @@ async def test_every_job_has_a_row(built: World) -> None:
 
 
 def test_no_case_is_counted_twice_or_left_out() -> None:
-    assert sum(CASES.values()) == 118_122
+    assert sum(CASES.values()) == 123_045
     assert {*CASES} == {row.partition(" ")[0] for row in table.SLACK} | {"forms that open", "core", "jobs", "HTTP"}
 
 

@@ -75,7 +75,7 @@ BUGS: Final[Mapping[str, tuple[Bug, ...]]] = {
         ),
     ),
     "identities counted as people": (
-        Bug(module="actions.decisions", old="person=decision.person,", new="person=str(ask.by.actor),"),
+        Bug(module="actions.admission", old="person=decision.person,", new="person=str(ask.by.actor),"),
     ),
     "groups counted as people": (
         Bug(

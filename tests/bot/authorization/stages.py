@@ -13,6 +13,7 @@ from actions.models import (
     ActionProposal,
     ActionRecord,
     ActionStatus,
+    Caller,
     FailureOutcome,
     ReasonCode,
     SuccessOutcome,
@@ -23,13 +24,15 @@ from actions.transitions import note
 from bot.wiring import Parts
 from tests.bot.authorization.kinds import SECOND, THIRD, Kind, caller
 from tests.memory_store import MemoryStore
+from tests.rig import AGENT
 
 
 class Stage(StrEnum):
     """Where the action stands. Its risk is low, and it needs one person, unless it says otherwise."""
 
     NEW = "proposed"
-    UNATTENDED = "proposed, of a kind that a rule approves"
+    UNATTENDED = "proposed by the agent, of a kind that a rule approves"
+    ASKED_FOR = "proposed by a person, of a kind that a rule approves"
     WAITING = "validated"
     LEFT = "validated, left to people by a rule"
     RISKY = "validated, of high risk, one more needed"
@@ -58,11 +61,11 @@ Step = Callable[[Parts], Awaitable[object]]
 _BY: Final = caller(Kind.PROPOSER)
 
 
-async def _proposed(parts: Parts, action: str) -> None:
+async def _proposed(parts: Parts, action: str, by: Caller = _BY) -> None:
     recommendation = ActionRecommendation(
         action_name=f"rack.{action}", parameters={"item": "a"}, reason="because", expected_outcome="touched"
     )
-    await parts.executor.propose_action(Proposition(recommendation=recommendation, source_key="matrix", by=_BY))
+    await parts.executor.propose_action(Proposition(recommendation=recommendation, source_key="matrix", by=by))
 
 
 async def _held_back(parts: Parts) -> None:
@@ -156,7 +159,8 @@ _WITHOUT_ASKING: Final[tuple[Step, ...]] = (*_RISKY, _broken, _executing, _compl
 
 STEPS: Final[Mapping[Stage, tuple[Step, ...]]] = {
     Stage.NEW: (_touch,),
-    Stage.UNATTENDED: (_nudge,),
+    Stage.UNATTENDED: (partial(_nudge, by=AGENT),),
+    Stage.ASKED_FOR: (_nudge,),
     Stage.WAITING: _WAITING,
     Stage.LEFT: (_nudge, _held_back),
     Stage.RISKY: (*_RISKY, _approved),

@@ -24,7 +24,7 @@ CLI_LISTED: Final = frozenset({Kind.CLI_PERSON, Kind.CLI_PROPOSER, Kind.CLI_BREA
 CLI_ANYBODY: Final = CLI_LISTED | {Kind.CLI_STRANGER}
 EVERYBODY: Final = frozenset(Kind)
 
-PROPOSED: Final = frozenset({Stage.NEW, Stage.UNATTENDED})
+PROPOSED: Final = frozenset({Stage.NEW, Stage.UNATTENDED, Stage.ASKED_FOR})
 DECIDABLE: Final = frozenset({Stage.WAITING, Stage.LEFT, Stage.RISKY, Stage.EDITED})
 VALIDATED: Final = DECIDABLE | {Stage.LAPSED}
 STARTING: Final = frozenset({Stage.APPROVED, Stage.LATER, Stage.ABORTABLE, Stage.RISKY_LATER})
@@ -262,6 +262,7 @@ JOBS: Final[Mapping[str, _Writes]] = {
         **_each(frozenset({Stage.NEW}), EVERY_MODE, "validated"),
         **_each(frozenset({Stage.UNATTENDED}), _EXECUTE_ALONE, "validated", "approved"),
         **_each(frozenset({Stage.UNATTENDED}), _HELD_UP, "validated", "left_to_people"),
+        **_each(frozenset({Stage.ASKED_FOR}), _EXECUTE_ALONE | _HELD_UP, "validated", "left_to_people"),
         **_each(frozenset({Stage.LAPSED}), EVERY_MODE, "expired"),
         # What took the place of another waits too.
         **_each(PENDING | {Stage.SUPERSEDED}, frozenset({Mode.KILLED}), "cancelled"),
