@@ -381,6 +381,8 @@ class SafetyController:
             stopped_as=ReasonCode.MODE_OBSERVE,
         )
         more: dict[str, Json] = {"people": list(people)} if need > 1 else {}
+        if order.mode is SafetyMode.OBSERVE:
+            more["in_flight"] = [proposal.id for proposal in all_in_flight(tx, order.scope)]
         seq = announce(tx, "mode_change", control, order.by, **more)
         return Switched(control=control, decides=effective(tx, order.scope), seq=seq, have=len(people), need=need)
 

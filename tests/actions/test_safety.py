@@ -161,6 +161,16 @@ class TestTheKillSwitch:
         await task
         assert await status(rig.store, running) == "completed(confirmed)"
 
+    async def test_mode_observe_lists_what_may_still_take_effect_too(self, rig: Rig) -> None:
+        unknown = await rig.approved("a")
+        rig.target.faults["a"] = "lost"
+        await rig.executor.execute_proposal(unknown)
+
+        await rig.safety.set_mode(SafetyMode.OBSERVE, by=BO, reason="a deploy")
+
+        line = next(event for event in reversed(await audit(rig.store)) if event.event == "mode_change")
+        assert line.data["in_flight"] == [unknown]
+
     async def test_it_is_thrown_whatever_the_reason_is_made_of(self, rig: Rig) -> None:
         stopped = await rig.safety.kill_switch(by=replace(BO, claimed="\udcff"), reason="half \ud800, \0, \x1b[31m")
 
