@@ -114,7 +114,19 @@ def _where_it_stands(dossier: Dossier, now: datetime) -> Headline:
         case ActionStatus.UNKNOWN:
             return _UNKNOWN
         case _:
-            return _ended(proposal)
+            return _attested(proposal) if _is_attested(dossier) else _ended(proposal)
+
+
+def _is_attested(dossier: Dossier) -> bool:
+    return any(event.data.get("attested") is True for event in dossier.audit)
+
+
+def _attested(proposal: ActionProposal) -> Headline:
+    done = proposal.status is ActionStatus.COMPLETED
+    return Headline(
+        state="done, as a person says" if done else "not done, as a person says",
+        meaning="Its outcome was unknown until a named person looked; the bot did not see it itself.",
+    )
 
 
 def _replaced(proposal: ActionProposal, by: int) -> Headline:

@@ -43,9 +43,9 @@ class MoveLeader:
                 Fact(label="Writes", value="wait for about a tenth of a second"),
             ),
             pins={
-                "leader": leader.id if leader else None,
+                "leader": _identity(leader),
                 "term": leader.term if leader else None,
-                "target": target.id if target else None,
+                "target": _identity(target),
             },
             before={"leader": leader.id, "leader_name": leader.name, "term": leader.term} if leader else {},
             refusal=_refusal(seen, parameters.target_member),
@@ -79,6 +79,11 @@ class MoveLeader:
         return (
             None if former is None or former == parameters.target_member else ("move_leader", {"target_member": former})
         )
+
+
+def _identity(member: MemberReading | None) -> str | None:
+    """Return which member it is: its id, which a member that was made anew does not share, and its name for people."""
+    return f"{member.name} ({member.id})" if member is not None and member.id is not None else None
 
 
 def _moved(seen: EtcdObservation, target_name: str, before: Mapping[str, Json]) -> bool | None:

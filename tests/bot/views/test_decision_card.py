@@ -314,3 +314,19 @@ def test_why_somebody_refused_is_told_in_words() -> None:
     shown = card(a_card(status=ActionStatus.CANCELLED, reason_code=ReasonCode.USER, audit=(explained,)))
 
     assert "Reason: Wrong cause: the diagnosis does not hold. it is the disk" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"),
+    [
+        ({"status": ActionStatus.COMPLETED, "outcome": SuccessOutcome.CONFIRMED}, "done, as a person says"),
+        (UNDONE_NOT, "not done, as a person says"),
+    ],
+)
+def test_what_a_person_says_became_of_it_is_not_told_as_what_the_bot_saw(ended: dict[str, Any], state: str) -> None:
+    attested = an_event(9, "resolved", "slack:T1/UBO", data={"attested": True, "reason": "looked at n2"})
+    shown = card(a_card(**ended, audit=(attested,)))
+
+    assert f"{state}\nIts outcome was unknown until a named person looked; the bot did not see it itself." in shown.text
+    assert "confirmed" not in shown.text
+    assert "as a person says" not in card(a_card(**ended)).text
