@@ -79,6 +79,8 @@ class Switched:
     seq: int | None = None
     """The line of the audit log that it was recorded in; None if nothing was changed."""
     cancelled: int = 0
+    in_flight: tuple[ActionProposal, ...] = ()
+    """After a change to observe, every action whose effect may still begin or be under way."""
     have: int = 1
     """How many different people have asked for it in the last ten minutes."""
     need: int = 1
@@ -381,10 +383,18 @@ class SafetyController:
             stopped_as=ReasonCode.MODE_OBSERVE,
         )
         more: dict[str, Json] = {"people": list(people)} if need > 1 else {}
+        in_flight: tuple[ActionProposal, ...] = ()
         if order.mode is SafetyMode.OBSERVE:
-            more["in_flight"] = [proposal.id for proposal in all_in_flight(tx, order.scope)]
-        seq = announce(tx, "mode_change", control, order.by, **more)
-        return Switched(control=control, decides=effective(tx, order.scope), seq=seq, have=len(people), need=need)
+            in_flight = tuple(all_in_flight(tx, order.scope))
+            more["in_flight"] = [proposal.id for proposal in in_flight]
+        return Switched(
+            control=control,
+            decides=effective(tx, order.scope),
+            seq=announce(tx, "mode_change", control, order.by, **more),
+            in_flight=in_flight,
+            have=len(people),
+            need=need,
+        )
 
     def _wanted_by(self, tx: Transaction, order: _Order) -> tuple[str, ...]:
         wish = Lift(

@@ -1,5 +1,7 @@
 """What a stop did, as JSON, with the same fields on the command line and over HTTP. Pure."""
 
+from collections.abc import Iterable
+
 from actions.canonical import Json
 from actions.models import ActionProposal
 from actions.safety import Stopped
@@ -12,16 +14,20 @@ def stopped_json(stopped: Stopped) -> dict[str, Json]:
         "scope": stopped.scope,
         "seq": stopped.seq,
         "cancelled": stopped.cancelled,
-        "in_flight": [_in_flight(proposal) for proposal in stopped.in_flight],
+        "in_flight": in_flight_json(stopped.in_flight),
         "problem": stopped.problem,
     }
 
 
-def _in_flight(proposal: ActionProposal) -> dict[str, Json]:
-    return {
-        "id": proposal.id,
-        "status": proposal.status.value,
-        "action_name": proposal.action_name,
-        "subject": proposal.subject,
-        "target": proposal.target,
-    }
+def in_flight_json(in_flight: Iterable[ActionProposal]) -> list[Json]:
+    """Return what may still take effect."""
+    return [
+        {
+            "id": proposal.id,
+            "status": proposal.status.value,
+            "action_name": proposal.action_name,
+            "subject": proposal.subject,
+            "target": proposal.target,
+        }
+        for proposal in in_flight
+    ]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +21,7 @@ from bot.reach import build_kill_files, build_safety, reading
 from bot.settings import Settings, load
 from bot.settings_sources import likely_state_dir
 from bot.signals import Signals
-from bot.stop_json import stopped_json
+from bot.stop_json import in_flight_json, stopped_json
 from bot.system import keep_what_is_loaded
 from bot.views.times import moment
 
@@ -179,11 +179,15 @@ def _tell_stopped(stopped: Stopped) -> None:
     say(f"Cancelled: {stopped.cancelled} waiting action(s).")
     if stopped.problem:
         note(stopped.problem)
-    if not stopped.in_flight:
-        say(f"In flight: none. Nothing{_of(stopped.scope)} can take effect any more.")
+    _tell_in_flight(stopped.in_flight, stopped.scope)
+
+
+def _tell_in_flight(in_flight: Sequence[ActionProposal], scope: str) -> None:
+    if not in_flight:
+        say(f"In flight: none. Nothing{_of(scope)} can take effect any more.")
         return
     say("In flight: what was begun before the stop. Each of these may have happened, or may still happen:")
-    print_table(("ID", "STATUS", "ACTION", "TARGET"), [_in_flight_row(proposal) for proposal in stopped.in_flight])
+    print_table(("ID", "STATUS", "ACTION", "TARGET"), [_in_flight_row(proposal) for proposal in in_flight])
 
 
 def _in_flight_row(proposal: ActionProposal) -> tuple[str, ...]:
@@ -204,6 +208,7 @@ def _tell_mode(switched: Switched) -> None:
         say(f"{_execute(control.scope)} REASON, or the same after /operator in Slack.")
     elif control.mode is SafetyMode.OBSERVE:
         say(f"The mode is observe{where}: nothing new begins. Cancelled: {switched.cancelled} waiting action(s).")
+        _tell_in_flight(switched.in_flight, control.scope)
     elif switched.decides.mode is SafetyMode.OBSERVE:
         why = clean(switched.decides.reason) or "no reason was given"
         say(f"The mode is execute{where}, but everything is still stopped ({why}).")
@@ -216,6 +221,7 @@ def _switched_json(switched: Switched) -> Mapping[str, Any]:
     return {
         "control": _control_json(switched.control),
         "cancelled": switched.cancelled,
+        "in_flight": in_flight_json(switched.in_flight),
         "lift": {"have": switched.have, "need": switched.need},
     }
 

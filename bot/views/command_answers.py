@@ -85,7 +85,7 @@ def kill_answer(stopped: Stopped) -> Message:
 
 def mode_answer(switched: Switched) -> Message:
     """Draw what a change of mode did, or what it still needs, for whoever asked for it."""
-    return fitted(lambda _room: [blocks.rich_text(*_switched(switched))])
+    return fitted(lambda room: [blocks.rich_text(*_switched(switched, room))])
 
 
 def help_answer() -> Message:
@@ -162,7 +162,7 @@ def _killed(stopped: Stopped, room: Room) -> list[Block]:
     ]
 
 
-def _switched(switched: Switched) -> list[Block]:
+def _switched(switched: Switched, room: Room) -> list[Block]:
     control, scope = switched.control, where(switched.control.scope)
     if switched.waits:
         return [
@@ -175,6 +175,7 @@ def _switched(switched: Switched) -> list[Block]:
         return [
             blocks.section(blocks.text(f"The mode is observe {scope}.", bold=True)),
             blocks.section(blocks.text(f"{cancelled_count(switched.cancelled)} {nothing_new(control.scope)}")),
+            *under_way(switched.in_flight, room),
         ]
     if switched.decides.mode is SafetyMode.OBSERVE:
         return [

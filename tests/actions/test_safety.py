@@ -166,8 +166,9 @@ class TestTheKillSwitch:
         rig.target.faults["a"] = "lost"
         await rig.executor.execute_proposal(unknown)
 
-        await rig.safety.set_mode(SafetyMode.OBSERVE, by=BO, reason="a deploy")
+        switched = await rig.safety.set_mode(SafetyMode.OBSERVE, by=BO, reason="a deploy")
 
+        assert [proposal.id for proposal in switched.in_flight] == [unknown]
         line = next(event for event in reversed(await audit(rig.store)) if event.event == "mode_change")
         assert line.data["in_flight"] == [unknown]
 

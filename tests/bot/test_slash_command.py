@@ -153,7 +153,9 @@ async def test_changes_of_mode_are_announced_in_the_channel_with_who_and_why(bot
 
     _, said = await bot.type("mode observe a deploy", by="bo")
 
-    assert said == "The mode is observe for everything.\n1 pending action cancelled. Nothing new runs."
+    assert said == (
+        "The mode is observe for everything.\n1 pending action cancelled. Nothing new runs.\nNothing was under way."
+    )
     text = await announced(bot, "Mode observe for everything")
     assert "U0BO" in text
     assert "a deploy" in text

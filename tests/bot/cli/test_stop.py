@@ -50,6 +50,16 @@ def test_what_a_kill_did_can_be_read_as_json(home: Home) -> None:
     assert [one["id"] for one in document["in_flight"]] == [unknown]
 
 
+def test_mode_observe_lists_what_is_in_flight_too(home: Home) -> None:
+    unknown, *_ = home.act(two_waiting_one_unknown)
+
+    told = home.run("actions", "mode", "observe").out
+    document = json.loads(home.run("actions", "mode", "observe", "--json").out)
+
+    assert "In flight: what was begun before the stop." in told
+    assert [one["id"] for one in document["in_flight"]] == [unknown]
+
+
 def test_nothing_in_flight_is_said_in_so_many_words(home: Home) -> None:
     home.act(lambda rig: rig.propose("a"))
 

@@ -420,7 +420,15 @@ def test_a_kill_of_one_subject_says_that_the_others_go_on() -> None:
         ),
         (
             {"control": Control(scope="etcd"), "cancelled": 2},
-            ("The mode is observe for etcd.", "2 pending actions cancelled. Nothing new runs on etcd"),
+            (
+                "The mode is observe for etcd.",
+                "2 pending actions cancelled. Nothing new runs on etcd",
+                "Nothing was under way.",
+            ),
+        ),
+        (
+            {"control": Control(scope="*"), "in_flight": (a_proposal(status=ActionStatus.UNKNOWN),)},
+            ("The mode is observe for everything.", "Sent before it, and may still take effect", "12"),
         ),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from actions.errors import OperatorError
 from actions.models import EVERYTHING, ActionProposal, ActionStatus
-from actions.safety import Stopped
+from actions.safety import Stopped, Switched
 
 OK = "ok"
 
@@ -46,9 +46,10 @@ def told(outcome: object) -> Mapping[str, Any]:
     match outcome:
         case ActionProposal():
             return {"said": OK, "proposal_id": outcome.id, "status": outcome.status, "version": outcome.version}
-        case Stopped():
+        case Stopped() | Switched():
+            recorded = not isinstance(outcome, Stopped) or outcome.recorded
             in_flight = tuple(proposal.id for proposal in outcome.in_flight)
-            return {"said": OK, "recorded": outcome.recorded, "in_flight": in_flight}
+            return {"said": OK, "recorded": recorded, "in_flight": in_flight}
         case OperatorError():
             return _refused(outcome)
         case Exception():
