@@ -71,9 +71,14 @@ class Flood(str):
         return f"Flood({self[:20]!r}…)"
 
 
+def received(text: str) -> str:
+    """Return it as it arrives: whatever reads JSON joins the two halves of a character, and leaves single ones."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 texts: Final = st.one_of(
     st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=12)), max_size=14).map(
-        lambda pieces: CANARY + "".join(pieces)
+        lambda pieces: received(CANARY + "".join(pieces))
     ),
     st.lists(st.sampled_from(FRAGMENTS), max_size=6).map(lambda pieces: CANARY + " ".join(pieces)),
     st.sampled_from(FRAGMENTS).map(lambda piece: Flood(CANARY + piece * (100_000 // len(piece)))),
@@ -119,8 +124,9 @@ class Attacker:
             piece = self.choose(FRAGMENTS)
             return CANARY + piece * (100_000 // len(piece))
         if kind == 1:
-            return CANARY + "".join(chr(self._random.randrange(0x110000)) for _ in range(60))
-        return CANARY + self.choose(["", " "]).join(self._random.choices(FRAGMENTS, k=self._random.randrange(14)))
+            return received(CANARY + "".join(chr(self._random.randrange(0x110000)) for _ in range(60)))
+        pieces = self._random.choices(FRAGMENTS, k=self._random.randrange(14))
+        return received(CANARY + self.choose(["", " "]).join(pieces))
 
     def value(self, depth: int = 0) -> Any:
         kind = self._random.randrange(8 if depth < 3 else 5)

@@ -18,10 +18,11 @@ from tests.bot.views.hostile import Attacker, parameters, texts, values
 from tests.bot.views.walking import message_faults, view_faults
 
 many = settings(max_examples=150)
+some = settings(max_examples=50)
 
 
 @pytest.mark.parametrize("shown", ATTACKS)
-@many
+@some
 @given(seed=st.integers(0, 2**32))
 def test_nothing_that_is_shown_can_be_turned_against_its_reader(shown: str, seed: int) -> None:
     assert ATTACKS[shown](Attacker(seed)) == []
