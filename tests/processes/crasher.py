@@ -9,14 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.prove.crash_parts.scripts import SCRIPTS
-from tests.prove.crash_points import crash_scripts
+from tests.prove.crash_points import PROOF, crash_scripts
 from tests.prove.proof import Progress, Trial
 
 
 def main(folder: Path, *names: str) -> None:
     """Kill and judge."""
     scripts = [script for script in SCRIPTS if script.name in names]
-    trial = Trial(count=0, seed=0, folder=folder, progress=Progress("crash-points", 0, "kills"))
+    trial = Trial(count=PROOF.count, seed=0, folder=folder, progress=Progress(PROOF.name, 0, PROOF.unit))
     print(json.dumps(asdict(crash_scripts(trial, scripts).outcome)))
 
 

@@ -36,7 +36,7 @@ class Plan:
 
     def count(self, proof: Proof) -> int:
         """Return how many units to do."""
-        return proof.count if proof.exhaustive else max(1, round(proof.count * self.scale))
+        return max(1, round(proof.count * self.scale))
 
 
 def tried(proof: Proof, count: int, seed: int, bug: str = "") -> Outcome | str:

@@ -69,5 +69,3 @@ class Proof:
     """The seeded bugs (`tests.prove.bugs`) that it must find, and within how many units."""
     alone: bool = False
     """It measures times, so nothing else runs beside it."""
-    exhaustive: bool = False
-    """It tries everything there is, however small the scale."""
