@@ -7,6 +7,9 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests.in_memory import memory
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory())  # where `tmp_path` lies: thousands of tests sync files
 settings.register_profile("operator", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("operator")
 
@@ -54,6 +57,12 @@ class NothingLeftOut:
         terminalreporter.write_line(f"{self.ran} tests ran, {len(self.left_out)} were left out.")
         for line in self.left_out if os.environ.get("CI") else ():
             terminalreporter.write_line(f"left out: {line}", red=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more than there are cores: many tests wait for processes, and not for this one."""
+    return 2 + (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
