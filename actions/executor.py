@@ -66,7 +66,7 @@ from actions.safety import effective, is_of_earlier_epoch, lock, said, stand_dow
 from actions.schedule import Schedule
 from actions.successors import Successors, bear_in_place, newest_from, why_not_offered
 from actions.transitions import note, transition
-from actions.undo import undo_of, undoable_until
+from actions.undo import not_undoable, undo_of
 from actions.validation import validate_action_params
 
 T = TypeVar("T")
@@ -255,9 +255,7 @@ class ActionExecutor:
         """
         failed = await self._proposal(proposal_id)
         if (failed.status, failed.outcome) != (FAILED, FailureOutcome.NO_EFFECT):
-            raise ConflictError(
-                f"Action {failed.id} is {failed.status.value}; only what failed without any effect can be tried again."
-            )
+            return await self._follow(failed, _not_retryable(failed), by)
         draft = self._draft(retried(failed, by, parameters), self._registry.get(failed.action_name))
         if draft.params_hash != failed.params_hash:
             draft = replace(draft, proposed_by=str(by.actor))
@@ -269,24 +267,17 @@ class ActionExecutor:
         Its parameters come from the state before, so it is nobody's idea, and whoever asks may approve it.
 
         Raises:
-            NotAllowedError, ConflictError (not completed, too late, or nothing takes it back), NotFoundError,
-            StorageError
+            NotAllowedError, NotFoundError, StorageError
+            ConflictError: it is not completed, it is too late, something else was done there since, or nothing takes
+                it back
         """
         done = await self._proposal(proposal_id)
+        now = self._clock.now()
+        refusal = await self._store.read(lambda reader: not_undoable(reader, done, self.undo_window, now))
         undo = undo_of(self._registry, done)
-        record = await self._store.read(lambda reader: reader.record(proposal_id))
-        until = undoable_until(done, record, self.undo_window)
-        if until is None:
-            raise ConflictError(
-                f"Action {proposal_id} cannot be undone: it is {done.status.value}, and only what was completed can be."
-            )
-        if undo is None:
-            raise ConflictError(f"Action {proposal_id} cannot be undone: nothing is known that takes it back.")
-        if self._clock.now() >= until:
-            raise ConflictError(
-                f"Action {proposal_id} could be undone until {until:%Y-%m-%d %H:%M} UTC. Nothing was changed; "
-                "look at the target, and have what it needs now diagnosed."
-            )
+        if refusal is not None or undo is None:
+            none = ConflictError(f"Action {proposal_id} cannot be undone: nothing is known that takes it back.")
+            return await self._follow(done, refusal or none, by)
         name, parameters = undo
         recommendation = ActionRecommendation(
             action_name=name,
@@ -323,7 +314,7 @@ class ActionExecutor:
         return await self._decide(lambda tx: self._break_glass.run(tx, proposal_id, ask(), why))
 
     async def close_review(self, proposal_id: int, *, by: Caller, comment: str) -> Review:
-        """Close the review that break-glass left open; someone else than who broke it has to.
+        """Close the review that break-glass left open, once the action has ended; not by who broke the glass.
 
         Raises:
             BadRequestError: it needs a comment
@@ -462,13 +453,18 @@ class ActionExecutor:
         parameters = validate_action_params(definition, proposition.recommendation.parameters)
         return self._drafts.new(proposition, definition, parameters, self._clock.now())
 
-    async def _follow(self, earlier: ActionProposal, draft: ActionProposal, by: Caller) -> ActionProposal:
+    async def _follow(
+        self, earlier: ActionProposal, draft: ActionProposal | OperatorError, by: Caller
+    ) -> ActionProposal:
+        """Propose what follows on *earlier*, or say why not; but first of all say that somebody may not."""
         ask = await self._asked(by)
 
         def work(tx: Transaction) -> Outcome:
             asked = admitted(tx, self._policy, Verb.PROPOSE, earlier.id, ask())
             if isinstance(asked, OperatorError):
                 return asked
+            if isinstance(draft, OperatorError):
+                return draft
             last = newest_from(tx, draft.source_key)
             if last is None:
                 return self._propose(tx, draft, by)
@@ -582,6 +578,12 @@ class ActionExecutor:
             proposal_id = error.proposal_id
             await self._store.write(lambda tx: note(tx, "illegal", by=by, at=at, proposal_id=proposal_id, data=data))
             raise
+
+
+def _not_retryable(proposal: ActionProposal) -> ConflictError:
+    return ConflictError(
+        f"Action {proposal.id} is {proposal.status.value}; only what failed without any effect can be tried again."
+    )
 
 
 def _asked_otherwise(earlier: ActionProposal, last: ActionProposal) -> OperatorError:

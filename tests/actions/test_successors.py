@@ -372,6 +372,43 @@ class TestUndo:
         with pytest.raises(ConflictError, match="could be undone until"):
             await rig.executor.undo_proposal(done, by=ANN)
 
+    @pytest.mark.parametrize(("fault", "lost"), [("", True), ("lost", True), ("refuse", False)])
+    async def test_not_once_something_else_was_done_there(
+        self, rig: Rig, clock: FixedClock, fault: str, lost: bool
+    ) -> None:
+        done = await self.done(rig)
+        clock.advance(1)
+        await rig.executor.execute_proposal(await rig.approved("b"))
+        rig.target.faults[Touch(item="a", mark="more").key] = fault
+        later = await rig.propose("a", mark="more")
+        await rig.executor.approve_proposal(later, by=ANN)
+        await rig.executor.execute_proposal(later)
+
+        if not lost:
+            assert (await rig.executor.undo_proposal(done, by=ANN)).undo_of == done
+            return
+        with pytest.raises(ConflictError, match=f"any more: action {later} ran on the same target since"):
+            await rig.executor.undo_proposal(done, by=ANN)
+
+    async def test_what_takes_it_back_does_not_stand_in_its_own_way(self, rig: Rig, clock: FixedClock) -> None:
+        done = await self.done(rig)
+        clock.advance(1)
+        undoing = await rig.executor.undo_proposal(done, by=ANN)
+        await rig.sweeper.sweep()
+        await rig.executor.approve_proposal(undoing.id, by=ANN)
+        await rig.executor.execute_proposal(undoing.id)
+
+        assert (await rig.executor.undo_proposal(done, by=ANN)).id == undoing.id
+
+    async def test_a_stranger_is_told_that_first_and_it_is_written_down(self, rig: Rig) -> None:
+        waiting = await rig.propose("a")
+
+        for follow in (rig.executor.undo_proposal, rig.executor.retry_proposal):
+            with pytest.raises(NotAuthorizedError):
+                await follow(waiting, by=CY)
+
+        assert (await events(rig.store, waiting))[-2:] == ["denied", "denied"]
+
     async def test_not_what_did_not_complete_and_not_what_has_no_way_back(self, rig: Rig) -> None:
         waiting = await rig.propose("a")
         with pytest.raises(ConflictError, match="cannot be undone"):
