@@ -1,18 +1,22 @@
 """One person runs it now, past quorum and calendar, in front of everybody; a second one looks at it afterwards."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from actions.admission import Ask, admitted, approval_of, told
 from actions.canonical import Json
 from actions.decisions import Outcome, displayed_otherwise
 from actions.errors import ConflictError, NotAuthorizedError, NotReadyError, OperatorError
-from actions.lifecycle import BREAK_GLASS
+from actions.lifecycle import BREAK_GLASS, TERMINAL
 from actions.models import ActionProposal, Review, Verb
 from actions.ports import KillFiles, OutboxKind, Policy, Transaction
 from actions.safety import refuse_decided, require_live
 from actions.schedule import Schedule
 from actions.successors import Successors
 from actions.transitions import note, transition
+
+NOT_ENDED: Final = "reviewed until it has ended"
+"""What cannot be done with what was run by breaking the glass, and is not over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class BreakGlass:
         return self._refusal(tx, proposal, ask) or self._approved(tx, proposal, ask, reason)
 
     def close(self, tx: Transaction, proposal_id: int, ask: Ask, comment: str) -> Review | OperatorError:
-        """Close the review; whoever broke the glass cannot."""
+        """Close the review of what has ended; whoever broke the glass cannot."""
         proposal = admitted(tx, self.policy, Verb.REVIEW, proposal_id, ask)
         if isinstance(proposal, OperatorError):
             return proposal
@@ -89,7 +93,8 @@ class BreakGlass:
             by = self.policy.person(review.closed_by or "")
             return ConflictError(f"The review of action {proposal.id} was closed by {by}; nothing was changed.")
         if self.policy.person(str(ask.by.actor)) != review.person:
-            return None
+            ended = proposal.status in TERMINAL
+            return None if ended else NotReadyError(proposal.id, proposal.status, NOT_ENDED)
         why = "You broke the glass yourself; someone else has to close this review."
         note(tx, "denied", by=ask.by, at=ask.at, proposal_id=proposal.id, data={"verb": "review", "why": why})
         return NotAuthorizedError(why)

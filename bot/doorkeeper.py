@@ -6,8 +6,9 @@ What the form then asks for is authorised again when it is sent.
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
+from actions.break_glass import NOT_ENDED
 from actions.errors import ConflictError, NotAuthorizedError, NotReadyError, UnknownProposalError
-from actions.lifecycle import APPROVE, ATTEST_DONE, BREAK_GLASS, FAILED, PROPOSED, VALIDATED
+from actions.lifecycle import APPROVE, ATTEST_DONE, BREAK_GLASS, FAILED, PROPOSED, TERMINAL, VALIDATED
 from actions.models import ActionProposal, ActionStatus, Actor, Caller, Review, Verb
 from actions.ports import Clock, Directory, Dossier, Policy, Standing, Store
 from actions.transitions import note
@@ -85,6 +86,8 @@ class Doorkeeper:
             raise ConflictError(f"No review of action {proposal_id} is open; nothing was changed.")
         if person == review.person:
             await self._deny(Verb.REVIEW, dossier.proposal, _OWN_REVIEW, by)
+        if dossier.proposal.status not in TERMINAL:
+            raise NotReadyError(proposal_id, dossier.proposal.status, NOT_ENDED)
         return dossier, review
 
     async def _authorized(self, verb: Verb, proposal: ActionProposal, by: Caller) -> str:

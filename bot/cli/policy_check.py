@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 import typer
 
 from actions.calendar import Calendar, Opening
-from actions.lifecycle import APPROVED, COMPLETED, FAILED, PENDING, PROPOSED, UNKNOWN, VALIDATED
+from actions.lifecycle import APPROVED, COMPLETED, FAILED, PENDING, PROPOSED, TERMINAL, UNKNOWN, VALIDATED
 from actions.limits import Limits
 from actions.models import ActionProposal, ActionStatus, Actor, ActorKind, Review, Risk, SafetyMode, Verb, Via
 from actions.policy import ConfiguredPolicy, Missing, missing
@@ -262,6 +262,8 @@ def _in_the_way(reader: Reader, verb: Verb, dossier: Dossier, kill_files: KillFi
     proposal = dossier.proposal
     if verb is Verb.REVIEW:
         yield from _no_review(dossier.review)
+        if proposal.status not in TERMINAL:
+            yield f"it is {proposal.status.value}, and has not ended"
     elif proposal.status not in _STATUSES[verb]:
         yield f"it is {proposal.status.value}"
     elif verb in _NEED_LIVE:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from actions.lifecycle import PENDING
+from actions.lifecycle import PENDING, TERMINAL
 from actions.models import ActionProposal, ActionStatus, Risk
 from actions.safety import is_overdue
 from bot.ids import Button
@@ -54,7 +54,7 @@ def _deciding(view: CardView) -> list[Block]:
         (proposal.status is ActionStatus.UNKNOWN, resolve_button(number)),
         (view.may_be_undone, undo),
         (view.may_be_retried, retry),
-        (review is not None and review.closed_at is None, review_button(number)),
+        (review is not None and review.closed_at is None and proposal.status in TERMINAL, review_button(number)),
     )
     return [button for wanted, button in offered if wanted]
 

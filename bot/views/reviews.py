@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from actions.lifecycle import TERMINAL
 from actions.models import ActionProposal, Review
 from bot.views import blocks, sections
 from bot.views.blocks import Block
@@ -43,16 +44,22 @@ def reviews_answer(items: Sequence[ReviewItem]) -> Message:
 
 def review(item: ReviewItem) -> list[Block]:
     """Draw one, in at most two blocks."""
-    broken = item.review
+    broken, why_not = item.review, _why_not(item)
     about = blocks.rich_text(
         blocks.section(*row(item.proposal, None, item.link)),
         sections.labelled(
             "Run with break-glass by", person(broken.opened_by), blocks.text(f" at {moment(broken.opened_at)}")
         ),
         sections.labelled("Why", blocks.text(line(broken.reason, _WHY))),
-        *([] if item.closable else [blocks.section(blocks.text("Someone else has to close this review."))]),
+        *([blocks.section(blocks.text(why_not))] if why_not else []),
     )
-    return [about, *([blocks.actions(review_button(broken.proposal_id))] if item.closable else [])]
+    return [about, *([] if why_not else [blocks.actions(review_button(broken.proposal_id))])]
+
+
+def _why_not(item: ReviewItem) -> str:
+    if not item.closable:
+        return "Someone else has to close this review."
+    return "" if item.proposal.status in TERMINAL else "It can be closed once the action has ended."
 
 
 def _more(count: int) -> list[Block]:

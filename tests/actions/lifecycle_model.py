@@ -287,6 +287,8 @@ class Lifecycle(RuleBasedStateMachine):
             expected = ConflictError
         elif proposal.broken_by == who:
             expected = NotAuthorizedError
+        elif proposal.status not in {"completed", "failed", "cancelled", "expired"}:
+            expected = NotReadyError
         self.expect(self.rig.executor.close_review(proposal.id, by=who, comment="looked at it"), expected)
         proposal.reviewed = proposal.reviewed or expected is None
 

@@ -48,6 +48,9 @@ class TestBreakingTheGlass:
     async def test_somebody_else_closes_the_review_with_a_comment(self, rig: Rig) -> None:
         proposal_id = await rig.propose("a")
         await rig.executor.break_glass(proposal_id, by=ANN, reason="the site is down")
+        with pytest.raises(NotReadyError, match="is approved, and cannot be reviewed until it has ended"):
+            await rig.executor.close_review(proposal_id, by=BO, comment="fine")
+        await rig.executor.execute_proposal(proposal_id)
 
         for by in (ANN, ANN_CLI):
             with pytest.raises(NotAuthorizedError, match="someone else has to close"):

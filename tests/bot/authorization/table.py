@@ -82,8 +82,8 @@ _BREAK_GLASS: Final = Row(
 _REVIEW: Final = Row(
     does=("reviewed",),
     who=FIVE | {Kind.MAY_REVIEW},
-    stages=frozenset({Stage.BROKEN, Stage.REVIEWABLE}),
-    but={Stage.BROKEN: _BROKE_IT, Stage.REVIEWABLE: _BROKE_IT},
+    stages=frozenset({Stage.REVIEWABLE}),
+    but={Stage.REVIEWABLE: _BROKE_IT},
 )
 _EXPLAIN: Final = Row(does=("explained",), who=FIVE, stages=frozenset({Stage.CANCELLED}))
 _RESOLVE: Final = Row(does=("completed",), who=FIVE, stages=frozenset({Stage.UNKNOWN}))
