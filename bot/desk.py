@@ -119,12 +119,11 @@ class Desk:
         return home(await self._store.read(lambda reader: self._home(reader, actor, standing)))
 
     def _home(self, reader: Reader, actor: Actor, standing: Standing) -> HomeView:
-        waiting = reader.proposals(statuses=[VALIDATED], limit=_MOST)
         unknown = reader.proposals(statuses=[UNKNOWN], limit=_MOST)
         return HomeView(
             controls=tuple(reader.controls()),
             stoppable=tuple(scope for scope in (EVERYTHING, *self._subjects) if self._may_stop(actor, standing, scope)),
-            waiting=self._items(reader, [p for p in waiting if self._may_decide(reader, actor, standing, p)]),
+            waiting=self._items(reader, self._waiting_for(reader, actor, standing)),
             running=self._items(reader, reader.proposals(statuses=[EXECUTING], limit=_MOST)),
             unknown=self._items(reader, unknown),
             may_settle=frozenset(p.id for p in unknown if self._may(actor, standing, Verb.RESOLVE, p)),
@@ -132,6 +131,14 @@ class Desk:
             recent=self._items(reader, reader.proposals(statuses=TERMINAL, limit=_MOST)),
             now=self._clock.now(),
         )
+
+    def _waiting_for(self, reader: Reader, actor: Actor, standing: Standing) -> list[ActionProposal]:
+        found: list[ActionProposal] = []
+        before_id = None
+        while len(found) < _MOST and (page := reader.proposals(statuses=[VALIDATED], before_id=before_id, limit=_MOST)):
+            found += [proposal for proposal in page if self._may_decide(reader, actor, standing, proposal)]
+            before_id = page[-1].id
+        return found[:_MOST]
 
     def _may_stop(self, actor: Actor, standing: Standing, scope: str) -> bool:
         subject = None if scope == EVERYTHING else scope

@@ -11,7 +11,7 @@ from bot.workspace import payloads
 from bot.workspace.delivery import Kind
 from bot.workspace.faults import Fault, FaultKind
 from bot.workspace.records import Json
-from tests.bot.running import Bot, built_bot, buttons, local_workspace, locked, running, running_bot, settings_for
+from tests.bot.running import ANN, Bot, built_bot, buttons, local_workspace, locked, running, running_bot, settings_for
 
 
 @pytest.fixture
@@ -52,6 +52,20 @@ async def test_what_somebody_has_approved_already_does_not_wait_for_them(bot: Bo
 
     assert "rack.crush" not in str(await opened(bot, "ann"))
     assert "rack.crush" in str(await opened(bot, "bo"))
+
+
+async def test_what_waits_for_somebody_is_found_behind_much_that_does_not(tmp_path: Path) -> None:
+    async with local_workspace() as workspace:
+        settings = settings_for(workspace, tmp_path, limits={"open_cards": 100, "proposals_per_hour": 100})
+        async with built_bot(workspace, settings) as bot, running(bot):
+            await bot.propose("theirs", action="crush")
+            for number in range(25):
+                await bot.propose(f"by ann {number}", by=ANN)
+
+            home = str((await opened(bot, "ann"))["blocks"])
+
+    assert "theirs" in home
+    assert "by ann" not in home
 
 
 @pytest.mark.parametrize("who", ["cy", "guest", "stranger", "gone"])
