@@ -1,5 +1,6 @@
 """Rules for every test: nothing is skipped where it counts, and nothing blocks the event loop."""
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 
@@ -63,6 +64,13 @@ class NothingLeftOut:
 def pytest_xdist_auto_num_workers() -> int:
     """Start more than there are cores: many tests wait for processes, and not for this one."""
     return 2 + (os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from walking through all that was imported again and again: a fifth of the time of a test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,8 +2,8 @@
 
 import argparse
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.prove.one import SEEDED, proof_of
+from tests.prove.one import TROUBLE, proof_of, run_one
 from tests.prove.proof import Outcome, Proof
 
 NAMES: Final = tuple(
@@ -25,6 +25,9 @@ NAMES: Final = tuple(
     )
 )
 SHOWN: Final = 5
+LIBRARIES: Final = ("alembic.command", "hypothesis", "orjson", "psycopg", "pydantic", "pytest", "sqlmodel")
+"""What takes long to import and is not under test: done once, and trials are forked from there."""
+_FORKED: Final = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,18 +44,15 @@ class Plan:
 
 def tried(proof: Proof, count: int, seed: int, bug: str = "") -> Outcome | str:
     """Run one trial in a process of its own; return its outcome, or how the harness itself ended without one."""
-    with tempfile.TemporaryDirectory(prefix="operator-prove-") as folder:
-        command = [sys.executable, "-m", "tests.prove.one", proof.name, str(count), str(seed), folder]
-        process = subprocess.run(  # noqa: S603 - our own module
-            command,
-            env={**os.environ, SEEDED: bug},
-            stderr=subprocess.PIPE if bug else None,  # what a bug breaks need not be read
-            check=False,
-        )
-        said = Path(folder) / "outcome.json"
+    with tempfile.TemporaryDirectory(prefix="operator-prove-") as name:
+        folder = Path(name)
+        process = _FORKED.Process(target=run_one, args=(proof.name, count, seed, folder, bug))
+        process.start()
+        process.join()
+        said, trouble = folder / "outcome.json", folder / TROUBLE
         if not said.is_file():
-            last = (process.stderr or b"see above").decode(errors="replace").strip().splitlines()[-1:]
-            return f"the harness itself ended with {process.returncode}: {''.join(last)}"
+            last = trouble.read_text(errors="replace").strip().splitlines()[-1:] if trouble.exists() else ["see above"]
+            return f"the harness itself ended with {process.exitcode}: {''.join(last)}"
         return Outcome(**json.loads(said.read_text()))
 
 
@@ -105,6 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def prove(proofs: Sequence[Proof], plan: Plan, jobs: int) -> int:
     """Run them, those that measure times one after the other, and say what became of each as soon as it is known."""
+    _FORKED.set_forkserver_preload([*LIBRARIES])
     saying = threading.Lock()
 
     def say(proof: Proof) -> bool:

@@ -1,8 +1,9 @@
-"""One trial of one harness, in a process of its own: `python -m tests.prove.one NAME COUNT SEED FOLDER [BUG]`.
+"""One trial of one harness, in a process of its own, which has imported nothing of operator before.
 
-Writes its outcome as JSON to FOLDER/outcome.json. Processes that it starts find the bug by `plant_from_environment`.
+Processes that it starts find the bug by `plant_from_environment`.
 """
 
+import gc
 import json
 import os
 import sys
@@ -16,6 +17,8 @@ from tests.prove.proof import Progress, Proof, Trial
 from tests.seeding import plant
 
 SEEDED: Final = "OPERATOR_SEEDED_BUG"
+TROUBLE: Final = "stderr"
+"""The file that holds what was said while there was a bug: what a bug breaks need not be read."""
 
 
 def plant_from_environment() -> None:
@@ -32,16 +35,18 @@ def proof_of(name: str) -> Proof:
     return proof
 
 
-def main(name: str, count: int, seed: int, folder: Path) -> None:
-    """Run it."""
+def run_one(name: str, count: int, seed: int, folder: Path, bug: str) -> None:
+    """Run the harness of this name in this process, and write its outcome as JSON to outcome.json in *folder*."""
+    os.environ[SEEDED] = bug
+    if bug:
+        with (folder / TROUBLE).open("wb") as trouble:
+            os.dup2(trouble.fileno(), sys.stderr.fileno())
     plant_from_environment()
     proof = proof_of(name)
+    gc.freeze()  # what was imported need not be looked through again and again
+    gc.set_threshold(50_000, 20, 20)
     work = folder / "work"
     work.mkdir()
     progress = Progress(name, count, proof.unit)
     outcome = proof.run(Trial(count=count, seed=seed, folder=work, progress=progress))
     (folder / "outcome.json").write_text(json.dumps(asdict(outcome)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
