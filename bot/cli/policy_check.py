@@ -261,9 +261,7 @@ def _meant(offered: Sequence[Case], question: Question) -> list[Case]:
 def _in_the_way(reader: Reader, verb: Verb, dossier: Dossier, kill_files: KillFiles, limits: Limits) -> Iterator[str]:
     proposal = dossier.proposal
     if verb is Verb.REVIEW:
-        yield from _no_review(dossier.review)
-        if proposal.status not in TERMINAL:
-            yield f"it is {proposal.status.value}, and has not ended"
+        yield from _no_review(dossier.review, proposal)
     elif proposal.status not in _STATUSES[verb]:
         yield f"it is {proposal.status.value}"
     elif verb in _NEED_LIVE:
@@ -272,11 +270,13 @@ def _in_the_way(reader: Reader, verb: Verb, dossier: Dossier, kill_files: KillFi
         yield from () if limit is None else (str(limit),)
 
 
-def _no_review(review: Review | None) -> Iterator[str]:
+def _no_review(review: Review | None, proposal: ActionProposal) -> Iterator[str]:
     if review is None:
         yield "nobody broke the glass for it"
     elif review.closed_at is not None:
         yield f"its review was closed by {review.closed_by}"
+    elif proposal.status not in TERMINAL:
+        yield f"it is {proposal.status.value}, and has not ended"
 
 
 def _not_live(reader: Reader, proposal: ActionProposal, kill_files: KillFiles) -> Iterator[str]:

@@ -40,12 +40,12 @@ CASES: Final[Mapping[str, int]] = {
     "command": 19_875,
     "event": 375,
     "shortcut": 375,
-    "forms that open": 345,
+    "forms that open": 330,
     "core": 57_600,
     "jobs": 1_875,
     "HTTP": 5_100,
 }
-"""How many there are, 123,045 in all, so that none goes missing unnoticed."""
+"""How many there are, 123,030 in all, so that none goes missing unnoticed."""
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +265,7 @@ async def test_every_job_has_a_row(built: World) -> None:
 
 
 def test_no_case_is_counted_twice_or_left_out() -> None:
-    assert sum(CASES.values()) == 123_045
+    assert sum(CASES.values()) == 123_030
     assert {*CASES} == {row.partition(" ")[0] for row in table.SLACK} | {"forms that open", "core", "jobs", "HTTP"}
 
 

@@ -226,18 +226,23 @@ def test_every_verb_has_its_own_obstacles(home: Home, verb: str, in_the_way: lis
     assert answers(home, number, "--person", "bo", "--verb", verb)[0]["in_the_way"] == in_the_way
 
 
-def test_whoever_broke_the_glass_is_told_that_someone_else_closes_the_review(home: Home) -> None:
+@pytest.mark.parametrize(("ended", "so"), [(True, []), (False, ["it is approved, and has not ended"])])
+def test_whoever_broke_the_glass_is_told_that_someone_else_closes_the_review(
+    home: Home, ended: bool, so: list[str]
+) -> None:
     async def broken(rig: Rig) -> int:
         proposal_id = await rig.propose("a", action="crush")
         await rig.executor.break_glass(proposal_id, by=ANN, reason="the site is down")
+        if ended:
+            await rig.executor.execute_proposal(proposal_id)
         return proposal_id
 
     number = str(home.act(broken))
 
     ann, bo = (answers(home, number, "--person", name, "--verb", "review")[0] for name in ("ann", "bo"))
 
-    assert ann["in_the_way"] == ["this person broke the glass, and someone else has to close the review"]
-    assert (bo["in_the_way"], bo["allowed"]) == ([], True)
+    assert ann["in_the_way"] == [*so, "this person broke the glass, and someone else has to close the review"]
+    assert (bo["in_the_way"], bo["allowed"]) == (so, ended)
 
 
 def test_a_stop_is_in_the_way(home: Home) -> None:

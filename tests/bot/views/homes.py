@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from actions.models import ActionProposal, Review
+from actions.models import ActionProposal, ActionStatus, Review
 from bot.views.home import HomeView
 from bot.views.reviews import ReviewItem
 from tests.bot.views.samples import NOW, a_proposal
@@ -27,7 +27,7 @@ def a_home(**changes: Any) -> HomeView:
 
 
 def a_review(proposal: ActionProposal | None = None, *, closable: bool = True, **changes: Any) -> ReviewItem:
-    proposal = proposal or a_proposal()
+    proposal = proposal or a_proposal(status=ActionStatus.COMPLETED)
     review = Review(
         proposal_id=proposal.id,
         opened_at=NOW - timedelta(minutes=5),

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from actions.calendar import Opening
+from actions.lifecycle import TERMINAL
 from actions.models import ActionStatus, FailureOutcome, ReasonCode, Risk, SuccessOutcome, Via
 from bot.ids import Button
 from bot.payloads import ButtonValue, ProposalRef
@@ -295,7 +296,7 @@ def test_what_ran_past_everybody_says_so_and_asks_for_a_review(given: dict[str, 
 
     assert f"Action 12: {state}\n" in shown.text.replace("Critical · ", "")
     assert [part for part in (*GLASS, "Review: open; somebody else") if part not in shown.text] == []
-    review = ["Close the review"] if given["status"] is not ActionStatus.APPROVED else []
+    review = ["Close the review"] if given["status"] in TERMINAL else []
     assert [one for one in buttons(shown.blocks) if one == "Close the review"] == review
     assert message_faults(shown, users=USERS) == []
 

@@ -92,6 +92,13 @@ def test_a_review_is_offered_to_others_than_who_broke_the_glass() -> None:
     assert "Writes fail, and Bo sleeps." in heard(home(own))
 
 
+def test_a_review_is_closed_once_the_action_has_ended() -> None:
+    early = home(a_home(reviews=(a_review(a_proposal(status=ActionStatus.EXECUTING)),)))
+
+    assert "Close the review" not in buttons(early["blocks"])
+    assert "It can be closed once the action has ended." in heard(early)
+
+
 def test_who_may_not_read_sees_why_and_nothing_else() -> None:
     shown = closed_home("You may not read this: you are a guest in this Slack workspace.")
 
