@@ -231,6 +231,8 @@ class Decisions:
     def _left_to_people(self, tx: Transaction, proposal: ActionProposal, at: datetime) -> str | None:
         if proposal.retry_of is not None:
             return f"it was tried before as action {proposal.retry_of}, and nothing is run again on its own"
+        if proposal.undo_of is not None:
+            return f"it takes back action {proposal.undo_of}, and somebody has to decide about that"
         if Actor.parse(proposal.proposed_by).kind in _PEOPLE:
             return "a person proposed it, and somebody else has to decide about it"
         taken_back = _taken_back(tx, proposal, at)

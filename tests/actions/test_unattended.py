@@ -227,6 +227,20 @@ class TestLeftToPeople:
         assert await status(store, proposal_id) == "validated"
         assert await self.why(store, proposal_id) == "a person proposed it, and somebody else has to decide about it"
 
+    async def test_what_takes_something_back_is_decided_by_people(self, store: Store, clock: FixedClock) -> None:
+        rig = await unattended(store, clock)
+        redefine(rig, "rack.touch", undo=lambda params, _: ("touch", {"item": params.item, "mark": "back"}))
+        done = await rig.propose("a")
+        await rig.executor.execute_proposal(done)
+
+        undoing = await rig.executor.undo_proposal(done, by=ANN)
+        await rig.executor.validate_proposal(undoing.id)
+
+        assert await status(store, undoing.id) == "validated"
+        assert (
+            await self.why(store, undoing.id) == f"it takes back action {done}, and somebody has to decide about that"
+        )
+
     async def test_what_a_person_changed_is_decided_by_somebody_else(self, store: Store, clock: FixedClock) -> None:
         rig = await unattended(store, clock)
         left = await rig.propose("a", by=ANN)
