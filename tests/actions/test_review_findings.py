@@ -251,6 +251,7 @@ class TestRules:
         await rig.executor.execute_proposal(first)
         undoing = await rig.executor.undo_proposal(first, by=ANN)
         await rig.sweeper.sweep()
+        await rig.executor.approve_proposal(undoing.id, by=ANN)
         await rig.executor.execute_proposal(undoing.id)
 
         again, other = await rig.propose("a", mark="again"), await rig.propose("b")
