@@ -323,10 +323,13 @@ _WARNINGS = {
 
 
 def _element(blocks: Any, *, action_id: str | None, block_id: str | None) -> tuple[str, Json]:
+    everything = list(interactive_elements(blocks))
+    # A block that its app did not name has another name after each update; what is pressed is then told by its action.
+    anywhere = block_id is None or (action_id is not None and all(found_in != block_id for found_in, _ in everything))
     fitting = [
         (found_in, element)
-        for found_in, element in interactive_elements(blocks)
-        if (block_id is None or found_in == block_id) and (action_id is None or element["action_id"] == action_id)
+        for found_in, element in everything
+        if (anywhere or found_in == block_id) and (action_id is None or element["action_id"] == action_id)
     ]
     if not fitting:
         raise RefusedError("element_not_found")

@@ -93,6 +93,28 @@ async def test_nobody_clicks_what_is_not_on_his_screen(
     assert refused.value.code == error
 
 
+async def test_a_press_counts_if_the_message_was_drawn_anew_with_the_same_button(
+    workspace: Workspace, client: AsyncWebClient
+) -> None:
+    blocks: list[str] = []
+    app = bolt_app(workspace)
+
+    @app.action("go")
+    async def go(ack: AsyncAck, body: Json) -> None:
+        blocks.append(body["actions"][0]["block_id"])
+        await ack()
+
+    async with connected(workspace, app):
+        ts = await posted_button(client)
+        (before,) = workspace.messages("ops")[-1]["blocks"]
+        await client.chat_update(channel="C0OPS", ts=ts, text="again", blocks=[buttons(button("go"), block_id="anew")])
+        (now,) = workspace.messages("ops")[-1]["blocks"]
+        await workspace.click(user="ann", channel="ops", ts=ts, action_id="go", block_id=before["block_id"])
+
+    assert (before["block_id"], now["block_id"]) == ("decide", "anew")
+    assert blocks == ["anew"]
+
+
 async def test_a_person_outside_the_channel_cannot_click_in_it(workspace: Workspace, client: AsyncWebClient) -> None:
     ts = await posted_button(client)
     workspace.state.leave(workspace.state.channel("ops"), "U0ANN")
